@@ -49,10 +49,9 @@ class Observer {
   virtual void on_resource_released(ResourceId, const Holder&, Ticks) noexcept {}
   virtual void on_worker_parked(WorkerId, Ticks) noexcept {}
   virtual void on_worker_unparked(WorkerId, Ticks) noexcept {}
-  virtual void on_worker_stole(WorkerId thief, WorkerId from, std::uint32_t tasks, Ticks) noexcept {
-    static_cast<void>(thief), static_cast<void>(from), static_cast<void>(tasks);
-  }
-  virtual void on_span_entered(SpanId, TaskId, std::string_view name, std::span<const Field>,
+  virtual void on_worker_stole(WorkerId /*thief*/, WorkerId /*from*/, std::uint32_t /*tasks*/,
+                               Ticks) noexcept {}
+  virtual void on_span_entered(SpanId, TaskId, std::string_view /*name*/, std::span<const Field>,
                                Ticks) noexcept {}
   virtual void on_span_exited(SpanId, TaskId, Ticks) noexcept {}
 };
