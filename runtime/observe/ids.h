@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <source_location>
+#include <type_traits>
 
 namespace taskscope::runtime::observe {
 
