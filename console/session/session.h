@@ -1,0 +1,70 @@
+/// A session: a source, the model built from it, and questions that read chunks again.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "taskscope/console/session/model.h"
+#include "taskscope/console/source/source.h"
+
+namespace taskscope::console::session {
+
+/// An event of interest with the names that its chunk knew.
+struct NamedEvent {
+  protocol::Event event;
+  std::uint32_t lane = kNone;
+  std::string text;
+};
+
+/// A wake: an arrow from the waking poll to the woken task's next one.
+struct WakeArrow {
+  std::int64_t at_ns = 0;
+  std::uint64_t task = 0;      ///< woken
+  std::uint64_t by = 0;        ///< waking task; 0: none
+  std::uint32_t lane = kNone;  ///< where the wake was recorded
+  protocol::WakeCause cause = protocol::WakeCause::Thread;
+  std::uint64_t value = 0;  ///< Io: fd; else resource
+};
+
+class Session {
+ public:
+  explicit Session(std::unique_ptr<source::Source> source, const Limits& limits = {});
+  ~Session();
+
+  /// Takes chunks from the source for about as long as `budget`; true when more is there already.
+  bool pump(std::chrono::nanoseconds budget);
+  /// Blocks until there is something to pump, the end, or the time is over.
+  void wait(std::chrono::milliseconds at_most) { source_->wait(at_most); }
+  /// Pumps to the end of the source, or as long as `at_most` for one that goes on.
+  void pump_to_end(std::chrono::milliseconds at_most);
+
+  [[nodiscard]] Model& model() noexcept { return model_; }
+  [[nodiscard]] const Model& model() const noexcept { return model_; }
+  [[nodiscard]] source::Source& source() noexcept { return *source_; }
+  [[nodiscard]] const source::Source& source() const noexcept { return *source_; }
+  [[nodiscard]] bool live() const { return source_->live() && !model_.ended(); }
+
+  /// Live: asks for a walk; task 0 means all.
+  void request_snapshot(bool stacks, std::uint64_t task = 0);
+  [[nodiscard]] source::Result<source::Nothing> start_recording(const std::string& path);
+  bool stop_recording();
+
+  /// The newest events of the task, newest first, at most `limit`; wakes it made are included.
+  /// Reads chunks backwards from its last event, not more than `chunks` of them.
+  [[nodiscard]] std::vector<NamedEvent> events_of(std::uint64_t task, std::size_t limit = 100,
+                                                  std::size_t chunks = 64);
+  /// Wakes of `task` (0: of all) within [from, to), oldest first, at most `limit`. Gives nothing
+  /// where more than `chunks` chunks would have to be read: zoom in.
+  [[nodiscard]] std::vector<WakeArrow> wakes(std::uint64_t task, std::int64_t from_ns,
+                                             std::int64_t to_ns, std::size_t limit = 1000,
+                                             std::size_t chunks = 64);
+
+ private:
+  std::unique_ptr<source::Source> source_;
+  Model model_;
+};
+
+}  // namespace taskscope::console::session
