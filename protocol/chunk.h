@@ -94,10 +94,11 @@ Result<BytesView> plain_body(const ChunkView& chunk, Bytes& storage);
 /// The same chunk with a zstd (level 1) body, or as it is where that would not pay.
 Result<Bytes> compress_chunk(const ChunkView& chunk);
 
-/// First offset >= `from` where a magic begins, or `bytes.size()`; where resync looks next.
+/// First offset >= `from` where a magic begins, or may begin at the end of what is there; else
+/// `bytes.size()`. Where resync looks next.
 [[nodiscard]] std::size_t find_magic(BytesView bytes, std::size_t from) noexcept;
 
-/// CRC32C (Castagnoli), by SSE4.2 or the ARM extension where the processor has it, else by table.
+/// CRC32C (Castagnoli), by SSE4.2 where the processor has it, else by table.
 /// `previous` continues a sum.
 [[nodiscard]] std::uint32_t crc32c(BytesView bytes, std::uint32_t previous = 0) noexcept;
 
