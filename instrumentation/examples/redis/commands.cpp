@@ -316,9 +316,8 @@ void get(Call& call) { reply_string(call, call.arguments[1]); }
 
 struct SetOptions {
   bool nx = false, xx = false, get = false, keep_ttl = false;
-  std::int64_t unit = 0;  // milliseconds; 0: no deadline given
-  bool absolute = false;
-  std::size_t time_at = 0;  // index of the argument
+  char deadline = 0;            // 'x': EX, 'p': PX, 'X': EXAT, 'P': PXAT
+  std::size_t deadline_at = 0;  // index of its number
 
   // One word of the command, and the one behind it if it takes one; false: a syntax error.
   bool take(Arguments arguments, std::size_t& at) {
@@ -326,26 +325,30 @@ struct SetOptions {
     if (is(word, "nx") && !xx) return nx = true;
     if (is(word, "xx") && !nx) return xx = true;
     if (is(word, "get")) return get = true;
-    if (unit != 0 || keep_ttl) return is(word, "keepttl") && unit == 0;
-    if (is(word, "keepttl")) return keep_ttl = true;
-    const bool seconds = is(word, "ex") || is(word, "exat");
-    absolute = is(word, "exat") || is(word, "pxat");
-    if (!seconds && !absolute && !is(word, "px")) return false;
-    unit = seconds ? 1000 : 1;
-    time_at = ++at;
-    return time_at < arguments.size();
+    if (is(word, "keepttl") && deadline == 0) return keep_ttl = true;
+    char given = 0;
+    if (is(word, "ex")) given = 'x';
+    if (is(word, "px")) given = 'p';
+    if (is(word, "exat")) given = 'X';
+    if (is(word, "pxat")) given = 'P';
+    if (given == 0 || keep_ttl || (deadline != 0 && deadline != given)) return false;
+    deadline = given;
+    deadline_at = ++at;
+    return at < arguments.size();
   }
 };
 
 bool take_deadline(Call& call, const SetOptions& options, UnixMs& deadline) {
   std::int64_t when = 0;
-  if (!take_integer(call, options.time_at, when)) return false;
-  const std::int64_t base = options.absolute ? 0 : static_cast<std::int64_t>(call.now);
-  if (when <= 0 || when > kMost / options.unit || when * options.unit > kMost - base) {
+  if (!take_integer(call, options.deadline_at, when)) return false;
+  const std::int64_t unit = options.deadline == 'x' || options.deadline == 'X' ? 1000 : 1;
+  const bool absolute = options.deadline == 'X' || options.deadline == 'P';
+  const std::int64_t base = absolute ? 0 : static_cast<std::int64_t>(call.now);
+  if (when <= 0 || when > kMost / unit || when * unit > kMost - base) {
     call.reply.error("ERR invalid expire time in 'set' command");
     return false;
   }
-  deadline = UnixMs{when * options.unit + base};
+  deadline = UnixMs{when * unit + base};
   return true;
 }
 
@@ -355,7 +358,7 @@ void set(Call& call) {
     if (!options.take(call.arguments, at)) return call.reply.error(kSyntaxError);
   }
   UnixMs deadline = UnixMs::None;
-  if (options.unit != 0 && !take_deadline(call, options, deadline)) return;
+  if (options.deadline != 0 && !take_deadline(call, options, deadline)) return;
   const std::string_view key = call.arguments[1];
   if (options.get && !reply_string(call, key)) return;
   const Shard::Entry* const entry = find(call, key);
@@ -635,6 +638,33 @@ void unknown_command(Arguments arguments, Reply& reply) {
               "', with args beginning with: " + given);
 }
 
+// Whether the first element of `pattern` matches `c`; if so, removes it.
+bool glob_takes(std::string_view& pattern, char c) {
+  std::size_t at = 0;
+  bool matches = false;
+  if (pattern[0] == '[') {
+    const bool negated = pattern.size() > 1 && pattern[1] == '^';
+    for (at = negated ? 2 : 1; at < pattern.size() && pattern[at] != ']'; ++at) {
+      if (pattern[at] == '\\' && at + 1 < pattern.size()) {
+        matches |= lower(pattern[++at]) == c;
+      } else if (at + 2 < pattern.size() && pattern[at + 1] == '-') {
+        const auto [low, high] = std::minmax(lower(pattern[at]), lower(pattern[at + 2]));
+        matches |= low <= c && c <= high;
+        at += 2;
+      } else {
+        matches |= lower(pattern[at]) == c;
+      }
+    }
+    matches = matches != negated;
+  } else if (pattern[0] == '\\' && pattern.size() > 1) {
+    matches = lower(pattern[at = 1]) == c;
+  } else {
+    matches = pattern[0] == '?' || lower(pattern[0]) == c;
+  }
+  if (matches) pattern.remove_prefix(std::min(at + 1, pattern.size()));
+  return matches;
+}
+
 }  // namespace
 
 ShardSet Command::shards(Arguments arguments) const {
@@ -642,8 +672,7 @@ ShardSet Command::shards(Arguments arguments) const {
   if (all_shards) return set.set();
   if (first_key == 0) return set;
   const auto first = static_cast<std::size_t>(first_key);
-  const std::size_t last =
-      last_key < 0 ? arguments.size() - 1 : static_cast<std::size_t>(last_key);
+  const std::size_t last = last_key < 0 ? arguments.size() - 1 : static_cast<std::size_t>(last_key);
   for (std::size_t at = first; at <= last; at += static_cast<std::size_t>(step)) {
     set.set(Keyspace::shard_of(arguments[at]));
   }
@@ -679,46 +708,27 @@ const Command* find_command(Arguments arguments, Reply& reply) {
 }
 
 bool glob_matches(std::string_view pattern, std::string_view text) {
-  while (!pattern.empty()) {
-    if (pattern[0] == '*') {
-      while (!pattern.empty() && pattern[0] == '*') pattern.remove_prefix(1);
-      if (pattern.empty()) return true;
-      for (; !text.empty(); text.remove_prefix(1)) {
-        if (glob_matches(pattern, text)) return true;
-      }
-      return glob_matches(pattern, text);
-    }
-    if (text.empty()) return false;
-    const char c = lower(text[0]);
-    if (pattern[0] == '[') {
-      const bool negated = pattern.size() > 1 && pattern[1] == '^';
-      std::size_t at = negated ? 2 : 1;
-      bool among = false;
-      for (; at < pattern.size() && pattern[at] != ']'; ++at) {
-        if (pattern[at] == '\\' && at + 1 < pattern.size()) {
-          among |= lower(pattern[++at]) == c;
-        } else if (at + 2 < pattern.size() && pattern[at + 1] == '-') {
-          const auto [low, high] = std::minmax(lower(pattern[at]), lower(pattern[at + 2]));
-          among |= low <= c && c <= high;
-          at += 2;
-        } else {
-          among |= lower(pattern[at]) == c;
-        }
-      }
-      if (among == negated) return false;
-      pattern.remove_prefix(std::min(at + 1, pattern.size()));
-    } else {
-      if (pattern[0] == '\\' && pattern.size() > 1) {
-        pattern.remove_prefix(1);
-        if (lower(pattern[0]) != c) return false;
-      } else if (pattern[0] != '?' && lower(pattern[0]) != c) {
-        return false;
-      }
+  // Only the last '*' needs a second try, so the time is bounded by the product of the lengths.
+  std::string_view after_star, text_at_star;
+  bool starred = false;
+  while (true) {
+    if (pattern.starts_with('*')) {
       pattern.remove_prefix(1);
+      after_star = pattern;
+      text_at_star = text;
+      starred = true;
+    } else if (!text.empty() && !pattern.empty() && glob_takes(pattern, lower(text[0]))) {
+      text.remove_prefix(1);
+    } else if (text.empty() && pattern.empty()) {
+      return true;
+    } else if (starred && !text_at_star.empty()) {
+      text_at_star.remove_prefix(1);
+      text = text_at_star;
+      pattern = after_star;
+    } else {
+      return false;
     }
-    text.remove_prefix(1);
   }
-  return text.empty();
 }
 
 std::string info(const Service& service, std::span<const std::string> sections,

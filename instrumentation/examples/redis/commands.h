@@ -31,10 +31,10 @@ struct RuntimeCounters {
 
 /// Counted by whichever task it happens in; relaxed everywhere, they are only shown.
 struct Statistics {
-  std::atomic<std::uint64_t> connections{0};        // ever
-  std::atomic<std::uint64_t> connected{0};          // now
-  std::atomic<std::uint64_t> commands{0};           // ever
-  std::atomic<std::uint64_t> commands_per_s{0};     // written by the statistics task
+  std::atomic<std::uint64_t> connections{0};     // ever
+  std::atomic<std::uint64_t> connected{0};       // now
+  std::atomic<std::uint64_t> commands{0};        // ever
+  std::atomic<std::uint64_t> commands_per_s{0};  // written by the statistics task
   std::atomic<std::uint64_t> input_bytes{0}, output_bytes{0};
 };
 
@@ -69,8 +69,8 @@ using ShardSet = std::bitset<kShards>;
 
 /// One command, or one subcommand ("config|get").
 struct Command {
-  std::string_view name;  ///< lower case
-  int arity = 0;          ///< with the name; negative: at least that many
+  std::string_view name;                      ///< lower case
+  int arity = 0;                              ///< with the name; negative: at least that many
   int first_key = 0, last_key = 0, step = 0;  ///< as COMMAND reports them; last_key -1: to the end
   enum class Kind : std::uint8_t { Plain, Read, Write };
   Kind kind = Kind::Plain;

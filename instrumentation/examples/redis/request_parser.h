@@ -14,9 +14,9 @@ namespace taskscope::redis {
 
 /// What a client may ask for at most; the defaults are those of Redis 7.
 struct RequestLimits {
-  std::size_t bulk_bytes = 512u << 20;     ///< one argument
-  std::size_t request_bytes = 1024u << 20; ///< all arguments of a request, with their bookkeeping
-  std::size_t line_bytes = 64u << 10;      ///< an inline command, or a length
+  std::size_t bulk_bytes = 512u << 20;      ///< one argument
+  std::size_t request_bytes = 1024u << 20;  ///< all arguments of a request, with their bookkeeping
+  std::size_t line_bytes = 64u << 10;       ///< an inline command, or a length
 };
 
 /// Cuts a byte stream into requests, without copying arguments.
@@ -58,7 +58,8 @@ class RequestParser {
   [[nodiscard]] Line take_line(std::string_view& line);
 
   RequestLimits limits_;
-  std::unique_ptr<char[]> bytes_;  // [begin_, position_) is the request so far, [position_, end_) unread
+  std::unique_ptr<char[]>
+      bytes_;  // [begin_, position_) is the request so far, [position_, end_) unread
   std::size_t capacity_ = 0, begin_ = 0, position_ = 0, end_ = 0;
 
   bool in_array_ = false;
@@ -72,8 +73,8 @@ class RequestParser {
   std::string error_;
 };
 
-/// Splits a line as a shell would: "double quotes" with \n \r \t \b \a \xHH, 'single quotes' with \'.
-/// False if a quote is not closed, or closed and followed by something else than a space.
+/// Splits a line as a shell would: "double quotes" with \n \r \t \b \a \xHH, 'single quotes' with
+/// \'. False if a quote is not closed, or closed and followed by something else than a space.
 [[nodiscard]] bool split_quoted(std::string_view line, std::vector<std::string>& words);
 
 /// A number as Redis reads one: 64 bits, no sign but '-', no leading zero, nothing around it.
