@@ -1,0 +1,111 @@
+/// What a user can ask of the window. Panels collect these; only the app applies them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "taskscope/console/panels/time_view.h"
+
+namespace taskscope::console::panels {
+
+/// The tables below the timeline.
+enum class Tab : std::uint8_t { Tasks, Resources, Workers, Losses };
+
+enum class TaskColumn : std::uint8_t {
+  Id,
+  Name,
+  Kind,
+  State,
+  Total,
+  Busy,
+  Scheduled,
+  Idle,
+  Polls,
+  Location,
+  Fields,
+};
+constexpr int kTaskColumns = 11;
+
+/// Which tasks the table lists.
+enum class Shown : std::uint8_t { All, Live, Done };
+
+namespace action {
+
+struct Open {
+  std::string target;
+  bool file_only = false;
+};
+struct CloseSession {};
+struct Quit {};
+
+/// The user moved the time axis: following ends, unless the move says otherwise.
+struct MoveView {
+  TimeView view;
+  bool keeps_following = false;
+};
+struct Follow {
+  bool on = true;
+};
+struct Pause {
+  bool on = true;
+};
+struct Back {};
+struct Forward {};
+/// Shows a span with a margin; undoable.
+struct Frame {
+  std::int64_t from_ns = 0, to_ns = 0;
+};
+
+struct SelectTask {
+  std::uint64_t task = 0;  ///< 0: nothing
+  bool frame = false;      ///< and its life on the time axis
+};
+struct SelectResource {
+  std::uint64_t resource = 0;
+};
+struct ToggleGroup {
+  std::uint32_t group = 0;
+};
+struct ScrollTimeline {
+  float to_px = 0;
+};
+struct ShowTab {
+  Tab tab = Tab::Tasks;
+};
+struct SortTasks {
+  TaskColumn column = TaskColumn::Busy;
+  bool descending = true;
+};
+struct FilterTasks {
+  std::string text;
+};
+struct ShowTasks {
+  Shown which = Shown::All;
+};
+/// Asks the target for await stacks; task 0: of all.
+struct TakeStacks {
+  std::uint64_t task = 0;
+};
+struct StartRecording {
+  std::string path;
+};
+struct StopRecording {};
+struct CopyText {
+  std::string text;
+};
+struct Dismiss {};  ///< the message at the top
+
+}  // namespace action
+
+using Action =
+    std::variant<action::Open, action::CloseSession, action::Quit, action::MoveView, action::Follow,
+                 action::Pause, action::Back, action::Forward, action::Frame, action::SelectTask,
+                 action::SelectResource, action::ToggleGroup, action::ScrollTimeline,
+                 action::ShowTab, action::SortTasks, action::FilterTasks, action::ShowTasks,
+                 action::TakeStacks, action::StartRecording, action::StopRecording,
+                 action::CopyText, action::Dismiss>;
+using Actions = std::vector<Action>;
+
+}  // namespace taskscope::console::panels

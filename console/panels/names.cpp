@@ -1,0 +1,347 @@
+#include "taskscope/console/panels/names.h"
+
+#include "taskscope/console/panels/format.h"
+
+namespace taskscope::console::panels {
+
+using protocol::ResourceKind;
+using protocol::TaskState;
+using protocol::WaitOp;
+
+WaitClass wait_class(const session::WaitKind& wait) {
+  switch (wait.resource_kind) {
+    case ResourceKind::Io:
+      return WaitClass::Io;
+    case ResourceKind::Timer:
+      return WaitClass::Timer;
+    case ResourceKind::Mpsc:
+    case ResourceKind::Oneshot:
+    case ResourceKind::Broadcast:
+    case ResourceKind::Watch:
+      return WaitClass::Channel;
+    case ResourceKind::Join:
+    case ResourceKind::Blocking:
+      return WaitClass::Task;
+    case ResourceKind::Mutex:
+    case ResourceKind::RwLock:
+    case ResourceKind::Semaphore:
+    case ResourceKind::Notify:
+    case ResourceKind::Barrier:
+    case ResourceKind::OnceCell:
+      return WaitClass::Lock;
+    case ResourceKind::Other:
+    case ResourceKind::Waker:
+      break;
+  }
+  switch (wait.op) {
+    case WaitOp::Sleep:
+    case WaitOp::Tick:
+      return WaitClass::Timer;
+    case WaitOp::Readable:
+    case WaitOp::Writable:
+    case WaitOp::Accept:
+    case WaitOp::Connect:
+      return WaitClass::Io;
+    case WaitOp::Join:
+    case WaitOp::Blocking:
+      return WaitClass::Task;
+    default:
+      return WaitClass::Other;
+  }
+}
+
+std::string_view name_of(WaitClass which) {
+  switch (which) {
+    case WaitClass::Io:
+      return "I/O";
+    case WaitClass::Timer:
+      return "timer";
+    case WaitClass::Channel:
+      return "channel";
+    case WaitClass::Task:
+      return "task";
+    case WaitClass::Lock:
+      return "lock";
+    case WaitClass::Other:
+      return "other";
+  }
+  return "other";
+}
+
+Colour colour_of(WaitClass which) {
+  switch (which) {
+    case WaitClass::Io:
+      return colour::kWaitIo;
+    case WaitClass::Timer:
+      return colour::kWaitTimer;
+    case WaitClass::Channel:
+      return colour::kWaitChannel;
+    case WaitClass::Task:
+      return colour::kWaitTask;
+    case WaitClass::Lock:
+      return colour::kWaitLock;
+    case WaitClass::Other:
+      return colour::kWaitOther;
+  }
+  return colour::kWaitOther;
+}
+
+std::string_view name_of(protocol::TaskKind kind) {
+  switch (kind) {
+    case protocol::TaskKind::Task:
+      return "task";
+    case protocol::TaskKind::Local:
+      return "local";
+    case protocol::TaskKind::Blocking:
+      return "blocking";
+    case protocol::TaskKind::BlockOn:
+      return "block_on";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(TaskState state) {
+  switch (state) {
+    case TaskState::Idle:
+      return "waiting";
+    case TaskState::Scheduled:
+      return "scheduled";
+    case TaskState::Running:
+      return "polling";
+    case TaskState::Finished:
+      return "done";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(ResourceKind kind) {
+  switch (kind) {
+    case ResourceKind::Other:
+      return "other";
+    case ResourceKind::Mutex:
+      return "mutex";
+    case ResourceKind::RwLock:
+      return "rwlock";
+    case ResourceKind::Semaphore:
+      return "semaphore";
+    case ResourceKind::Notify:
+      return "notify";
+    case ResourceKind::Barrier:
+      return "barrier";
+    case ResourceKind::OnceCell:
+      return "once_cell";
+    case ResourceKind::Mpsc:
+      return "mpsc";
+    case ResourceKind::Oneshot:
+      return "oneshot";
+    case ResourceKind::Broadcast:
+      return "broadcast";
+    case ResourceKind::Watch:
+      return "watch";
+    case ResourceKind::Join:
+      return "task";
+    case ResourceKind::Timer:
+      return "timer";
+    case ResourceKind::Io:
+      return "I/O";
+    case ResourceKind::Blocking:
+      return "blocking call";
+    case ResourceKind::Waker:
+      return "waker";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(protocol::LossCause cause) {
+  switch (cause) {
+    case protocol::LossCause::RingFull:
+      return "ring full";
+    case protocol::LossCause::NoMemory:
+      return "no memory for a ring";
+    case protocol::LossCause::SlowConsumer:
+      return "console too slow";
+    case protocol::LossCause::SpoolCapped:
+      return "spool cap reached";
+    case protocol::LossCause::Damaged:
+      return "file damaged";
+    case protocol::LossCause::BeforeAttach:
+      return "before the attach";
+  }
+  return "unknown cause";
+}
+
+std::string_view name_of(WaitOp op) {
+  switch (op) {
+    case WaitOp::None:
+      return "";
+    case WaitOp::Lock:
+      return "lock";
+    case WaitOp::ReadLock:
+      return "read lock";
+    case WaitOp::WriteLock:
+      return "write lock";
+    case WaitOp::Acquire:
+      return "acquire";
+    case WaitOp::Notified:
+      return "notified";
+    case WaitOp::Arrive:
+      return "arrive";
+    case WaitOp::Get:
+      return "get";
+    case WaitOp::Send:
+      return "send";
+    case WaitOp::Recv:
+      return "recv";
+    case WaitOp::Closed:
+      return "closed";
+    case WaitOp::Changed:
+      return "changed";
+    case WaitOp::Join:
+      return "join";
+    case WaitOp::Sleep:
+      return "sleep";
+    case WaitOp::Tick:
+      return "tick";
+    case WaitOp::Readable:
+      return "readable";
+    case WaitOp::Writable:
+      return "writable";
+    case WaitOp::Accept:
+      return "accept";
+    case WaitOp::Connect:
+      return "connect";
+    case WaitOp::Blocking:
+      return "blocking call";
+    case WaitOp::Waker:
+      return "waker";
+    case WaitOp::Yield:
+      return "yield";
+  }
+  return "unknown";
+}
+
+std::string_view name_of(protocol::Outcome outcome) {
+  switch (outcome) {
+    case protocol::Outcome::Done:
+      return "done";
+    case protocol::Outcome::Cancelled:
+      return "cancelled";
+    case protocol::Outcome::Exception:
+      return "failed";
+  }
+  return "finished";
+}
+
+namespace {
+
+/// "recv · mpsc"; the kind only where the operation does not say it.
+std::string operation_text(WaitOp op, ResourceKind kind) {
+  std::string text(name_of(op));
+  const bool kind_tells = kind != ResourceKind::Other && kind != ResourceKind::Timer &&
+                          kind != ResourceKind::Io && kind != ResourceKind::Join &&
+                          kind != ResourceKind::Waker && kind != ResourceKind::Blocking;
+  if (text.empty()) return std::string(name_of(kind));
+  if (kind_tells) {
+    text += " on ";
+    text += name_of(kind);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string wait_text(const session::WaitKind& wait) {
+  switch (wait.end) {
+    case protocol::PollEnd::Ready:
+      return "ready";
+    case protocol::PollEnd::Yielded:
+      return "yielded";
+    case protocol::PollEnd::OutOfBudget:
+      return "out of budget";
+    case protocol::PollEnd::Pending:
+      break;
+  }
+  if (wait.op == WaitOp::None && wait.resource_kind == ResourceKind::Other) return "unknown";
+  return operation_text(wait.op, wait.resource_kind);
+}
+
+std::string wait_text(const protocol::BranchState& wait) {
+  if (wait.mode == protocol::BranchMode::Any) return "any of";
+  if (wait.mode == protocol::BranchMode::All) return "all of";
+  std::string text = operation_text(wait.op, wait.resource_kind);
+  const bool io = wait.resource_kind == ResourceKind::Io;
+  const bool task =
+      wait.resource_kind == ResourceKind::Join || wait.resource_kind == ResourceKind::Blocking;
+  if (io && static_cast<std::int64_t>(wait.value) >= 0) {
+    text += ", fd " + std::to_string(wait.value);
+  }
+  if (task && wait.other != 0) text += " " + std::to_string(wait.other);
+  if (!io && !task && wait.other != 0) text += " " + std::to_string(wait.other);
+  return text.empty() ? "unknown" : text;
+}
+
+StateText state_text(const session::Model& model, const session::Task& task) {
+  if (!task.alive()) {
+    if (task.vanished) return {"gone", colour::kDone};
+    const bool failed = task.outcome == protocol::Outcome::Exception;
+    return {std::string(name_of(task.outcome)), failed ? colour::kTrouble : colour::kDone};
+  }
+  switch (task.state) {
+    case TaskState::Running:
+      return {"polling", colour::kPolling};
+    case TaskState::Scheduled:
+      return {"scheduled", colour::kScheduled};
+    case TaskState::Finished:
+      return {"done", colour::kDone};
+    case TaskState::Idle:
+      break;
+  }
+  WaitClass which = WaitClass::Other;
+  if (!task.waits.empty()) {
+    // The first real wait stands for all; the inspector has the others.
+    for (const session::Wait& wait : task.waits) {
+      which = wait_class({protocol::PollEnd::Pending, wait.op, wait.resource_kind, wait.site});
+      if (wait.mode == protocol::BranchMode::Single) break;
+    }
+  } else if (task.await_group != session::kNone) {
+    const auto& group = model.tasks().await_groups()[task.await_group];
+    which = wait_class(model.wait_kinds()[group.wait]);
+  } else {
+    return {"waiting", colour_of(WaitClass::Other)};
+  }
+  return {"waiting · " + std::string(name_of(which)), colour_of(which)};
+}
+
+std::string site_place(const session::Model& model, std::uint32_t site) {
+  const protocol::Site* known = model.site(site);
+  if (known == nullptr) return "unknown place";
+  return place_text(known->file, known->line);
+}
+
+std::string site_function(const session::Model& model, std::uint32_t site) {
+  const protocol::Site* known = model.site(site);
+  return known == nullptr ? std::string() : short_function(known->function);
+}
+
+std::string task_title(const session::Model& model, const session::Task& task) {
+  if (!task.name().empty()) return std::string(task.name());
+  if (task.site != 0) {
+    if (const std::string function = site_function(model, task.site); !function.empty()) {
+      return function;
+    }
+  }
+  return "task " + std::to_string(task.id);
+}
+
+std::string lane_name(const session::Lane& lane) {
+  if (lane.worker != 0) {
+    if (!lane.samples.empty()) {
+      return "worker " + std::to_string(lane.samples.back().sample.index);
+    }
+    return "worker " + std::to_string(lane.worker - 1);
+  }
+  if (!lane.name.empty()) return lane.name;
+  return lane.tid != 0 ? "thread " + std::to_string(lane.tid) : "ring " + std::to_string(lane.ring);
+}
+
+}  // namespace taskscope::console::panels

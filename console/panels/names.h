@@ -1,0 +1,54 @@
+/// The words a person reads for what the model keeps as numbers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "taskscope/console/panels/palette.h"
+#include "taskscope/console/session/model.h"
+
+namespace taskscope::console::panels {
+
+/// What a wait is for, as far as colour tells.
+enum class WaitClass : std::uint8_t { Io, Timer, Channel, Task, Lock, Other };
+constexpr std::array kWaitClasses = {WaitClass::Io,   WaitClass::Timer, WaitClass::Channel,
+                                     WaitClass::Task, WaitClass::Lock,  WaitClass::Other};
+
+[[nodiscard]] WaitClass wait_class(const session::WaitKind& wait);
+[[nodiscard]] std::string_view name_of(WaitClass which);
+[[nodiscard]] Colour colour_of(WaitClass which);
+
+[[nodiscard]] std::string_view name_of(protocol::TaskKind kind);
+[[nodiscard]] std::string_view name_of(protocol::TaskState state);
+[[nodiscard]] std::string_view name_of(protocol::ResourceKind kind);
+[[nodiscard]] std::string_view name_of(protocol::LossCause cause);
+/// What a waiting task does: "lock", "recv", "sleep".
+[[nodiscard]] std::string_view name_of(protocol::WaitOp op);
+/// "done", "cancelled", "failed".
+[[nodiscard]] std::string_view name_of(protocol::Outcome outcome);
+
+/// A task's state in a word or two, and its colour: "polling", "scheduled", "waiting · timer",
+/// "cancelled".
+struct StateText {
+  std::string text;
+  Colour colour = colour::kDone;
+};
+[[nodiscard]] StateText state_text(const session::Model& model, const session::Task& task);
+
+/// "recv on mpsc", "sleep", "readable, fd 12".
+[[nodiscard]] std::string wait_text(const protocol::BranchState& wait);
+/// The same for a kind of wait, which names no particular resource.
+[[nodiscard]] std::string wait_text(const session::WaitKind& wait);
+
+/// What a person calls the task: its name, else the function it runs in, else its id.
+[[nodiscard]] std::string task_title(const session::Model& model, const session::Task& task);
+/// The spawning place as "server.cpp:42".
+[[nodiscard]] std::string site_place(const session::Model& model, std::uint32_t site);
+/// The function in which the place lies, short.
+[[nodiscard]] std::string site_function(const session::Model& model, std::uint32_t site);
+/// "worker 0", or the thread's name.
+[[nodiscard]] std::string lane_name(const session::Lane& lane);
+
+}  // namespace taskscope::console::panels

@@ -1,0 +1,599 @@
+#include "taskscope/console/panels/timeline_layout.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <unordered_map>
+
+#include "taskscope/console/panels/format.h"
+#include "taskscope/console/panels/names.h"
+
+namespace taskscope::console::panels {
+namespace {
+
+using protocol::TaskState;
+
+// Heights at scale 1.
+constexpr float kSectionPx = 30, kWorkerPx = 46, kGroupPx = 28, kTaskPx = 24, kMorePx = 22;
+constexpr float kDepthPx = 12, kPadPx = 4;
+
+std::string tasks_text(const session::CallGroup& group) {
+  const std::uint64_t finished = group.by_state[static_cast<std::size_t>(TaskState::Finished)];
+  std::string text = short_count_text(static_cast<double>(group.live())) + " live";
+  if (finished > 0) text += " · " + short_count_text(static_cast<double>(finished)) + " done";
+  return text;
+}
+
+/// Busiest first, but by powers of two of their busy time, so that a live list rarely moves.
+std::vector<std::uint32_t> group_order(const session::Model& model) {
+  const auto groups = model.tasks().call_groups();
+  std::vector<std::uint32_t> order(groups.size());
+  for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    const int busy_a = std::bit_width(groups[a].busy), busy_b = std::bit_width(groups[b].busy);
+    return busy_a != busy_b ? busy_a > busy_b : a < b;
+  });
+  return order;
+}
+
+bool in_view(const session::Model& model, const session::Task& task, const TimeView& view) {
+  const session::Clock& clock = model.clock();
+  if (task.spawned != 0 && clock.ns(task.spawned) > view.to_ns) return false;
+  return task.finished == 0 || clock.ns(task.finished) >= view.from_ns;
+}
+
+/// Tasks of an open group that live somewhere in the view: the longest waiting first, as trouble is
+/// there, then the others in the order of their spawns.
+std::vector<std::uint64_t> members_in_view(const session::Model& model, std::uint32_t group,
+                                           const RowOptions& options, std::uint64_t& more) {
+  std::vector<std::uint64_t> members;
+  const session::CallGroup& of = model.tasks().call_groups()[group];
+  std::size_t looked = 0;
+  more = 0;
+  for (std::uint32_t slot = of.first_member;
+       slot != session::kNone && looked < options.look_at_most;
+       slot = model.tasks().next_member(slot), ++looked) {
+    const session::Task* task = model.tasks().at(slot);
+    if (task == nullptr || !in_view(model, *task, options.view)) continue;
+    if (members.size() < options.tasks_a_group) {
+      members.push_back(task->id);
+    } else {
+      ++more;
+    }
+  }
+  return members;
+}
+
+class SceneBuilder {
+ public:
+  SceneBuilder(session::Model& model, const std::vector<TimelineRow>& rows,
+               const SceneOptions& options)
+      : model_(model), rows_(rows), options_(options) {}
+
+  TimelineScene build() {
+    choose_resolution();
+    bool groups_in_sight = false;
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      groups_in_sight = groups_in_sight || (rows_[i].kind == RowKind::Group && in_sight(rows_[i]));
+    }
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      const TimelineRow& row = rows_[i];
+      const bool worker = row.kind == RowKind::Worker;
+      if (!in_sight(row) && !(worker && groups_in_sight)) continue;
+      if (worker) add_worker(i);
+      if (row.kind == RowKind::Task) add_task(i);
+    }
+    if (groups_in_sight) add_groups();
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      if (in_sight(rows_[i])) add_gaps(i);
+    }
+    return std::move(scene_);
+  }
+
+ private:
+  [[nodiscard]] bool in_sight(const TimelineRow& row) const {
+    return row.y_px < options_.bottom_px && row.y_px + row.height_px > options_.top_px;
+  }
+  [[nodiscard]] float px(float length) const { return std::round(length * options_.scale); }
+  [[nodiscard]] double x(std::int64_t ns) const {
+    return options_.view.x(ns, static_cast<double>(options_.width_px));
+  }
+
+  void choose_resolution() {
+    std::size_t drawn = 0;
+    for (const TimelineRow& row : rows_) {
+      if (row.kind == RowKind::Section || row.kind == RowKind::More) continue;
+      if (in_sight(row)) ++drawn;
+    }
+    // The model may give two pieces for each resolved width, and a task's piece three boxes.
+    const float most = options_.width_px * 4 * static_cast<float>(std::max<std::size_t>(drawn, 1));
+    scene_.resolution_px = std::max(3.0f, most / static_cast<float>(options_.budget));
+    resolution_ns_ = std::max<std::int64_t>(
+        1, static_cast<std::int64_t>(static_cast<double>(options_.view.length()) *
+                                     static_cast<double>(scene_.resolution_px) /
+                                     static_cast<double>(std::max(options_.width_px, 1.0f))));
+  }
+
+  std::uint32_t add_item(const TimelineItem& item) {
+    scene_.items.push_back(item);
+    return static_cast<std::uint32_t>(scene_.items.size() - 1);
+  }
+
+  /// Clips to the lanes; at least 1 px wide. Nothing if it is out of sight.
+  void add_box(std::int64_t from_ns, std::int64_t to_ns, TimelineBox box) {
+    const double left = std::max(x(from_ns), -1.0);
+    const double right = std::min(x(to_ns), static_cast<double>(options_.width_px) + 1);
+    if (right < 0 || left > static_cast<double>(options_.width_px)) return;
+    box.x_px = static_cast<float>(left);
+    box.width_px = std::max(static_cast<float>(right - left), 1.0f);
+    scene_.boxes.push_back(box);
+  }
+
+  [[nodiscard]] std::uint32_t group_of(std::uint64_t task) const {
+    const session::Task* known = model_.tasks().find(task);
+    return known == nullptr ? session::kNone : known->call_group;
+  }
+  [[nodiscard]] static Colour colour_of_group(std::uint32_t group) {
+    return group == session::kNone ? colour::kDone : site_colour(group);
+  }
+
+  void add_worker(std::uint32_t index) {
+    const TimelineRow& row = rows_[index];
+    const bool visible = in_sight(row);
+    const float strip_y = row.y_px + px(kPadPx);
+    const float strip_height = row.height_px - 2 * px(kPadPx) - px(kDepthPx);
+    slices_.clear();
+    if (visible) {
+      model_.slices(row.lane, session::Layer::Parks, options_.view.from_ns, options_.view.to_ns,
+                    resolution_ns_, slices_);
+      const float height = std::max(px(4), 2.0f);
+      for (const session::Slice& park : slices_) {
+        const std::uint32_t item = add_item({.from_ns = park.from_ns,
+                                             .to_ns = park.to_ns,
+                                             .busy_ns = park.busy_ns,
+                                             .polls = park.polls,
+                                             .lane = row.lane,
+                                             .open = park.open});
+        const double length =
+            static_cast<double>(std::max<std::int64_t>(park.to_ns - park.from_ns, 1));
+        const auto share = static_cast<float>(static_cast<double>(park.busy_ns) / length);
+        add_box(park.from_ns, park.to_ns,
+                {.y_px = strip_y + strip_height - height,
+                 .height_px = height,
+                 .fill = with_alpha(rgb(0x4a5666), 0.25f + 0.6f * std::clamp(share, 0.0f, 1.0f)),
+                 .kind = BoxKind::Park,
+                 .row = index,
+                 .item = item});
+      }
+    }
+    slices_.clear();
+    model_.slices(row.lane, session::Layer::Polls, options_.view.from_ns, options_.view.to_ns,
+                  resolution_ns_, slices_);
+    for (const session::Slice& poll : slices_) {
+      const std::uint32_t group = group_of(poll.task);
+      const std::uint32_t item = add_item({.from_ns = poll.from_ns,
+                                           .to_ns = poll.to_ns,
+                                           .busy_ns = poll.busy_ns,
+                                           .longest_ns = poll.longest_ns,
+                                           .task = poll.task,
+                                           .polls = poll.polls,
+                                           .wait = poll.wait,
+                                           .lane = row.lane,
+                                           .open = poll.open});
+      if (group != session::kNone) by_group_[group].push_back(item);
+      if (!visible) continue;
+      const double length =
+          static_cast<double>(std::max<std::int64_t>(poll.to_ns - poll.from_ns, 1));
+      const auto share =
+          std::clamp(static_cast<float>(static_cast<double>(poll.busy_ns) / length), 0.0f, 1.0f);
+      const float height =
+          poll.polls == 1 ? strip_height : std::max(std::round(strip_height * share), px(2));
+      add_box(poll.from_ns, poll.to_ns,
+              {.y_px = strip_y + strip_height - height,
+               .height_px = height,
+               .fill = colour_of_group(group),
+               .hatched = poll.polls == 1 && poll.to_ns - poll.from_ns >= kLongPollNs,
+               .kind = BoxKind::Poll,
+               .row = index,
+               .item = item});
+    }
+    if (visible) add_depths(index, strip_y + strip_height + px(2), px(kDepthPx) - px(2));
+  }
+
+  /// The highest depth in each resolved width: peaks are what one looks for.
+  void add_depths(std::uint32_t index, float y_px, float height_px) {
+    const auto& samples = model_.lanes()[rows_[index].lane]->samples;
+    if (samples.empty()) return;
+    const session::Clock& clock = model_.clock();
+    const std::uint64_t from = clock.ticks(options_.view.from_ns);
+    auto at = std::lower_bound(
+        samples.begin(), samples.end(), from,
+        [](const session::WorkerPoint& point, std::uint64_t ticks) { return point.ticks < ticks; });
+    if (at != samples.begin()) --at;
+    DepthGraph graph{.row = index, .y_px = y_px, .height_px = height_px, .highest = 0, .steps = {}};
+    for (; at != samples.end(); ++at) {
+      const std::int64_t begin = clock.ns(at->ticks);
+      if (begin > options_.view.to_ns) break;
+      const auto next = at + 1;
+      const std::int64_t end = next != samples.end() ? clock.ns(next->ticks) : model_.now_ns();
+      const auto left = static_cast<float>(std::max(x(begin), 0.0));
+      const auto right =
+          static_cast<float>(std::min(x(end), static_cast<double>(options_.width_px)));
+      if (right <= left) continue;
+      const std::uint32_t depth = at->sample.queue_depth;
+      graph.highest = std::max(graph.highest, depth);
+      if (!graph.steps.empty() && right - graph.steps.back().x_px < scene_.resolution_px) {
+        graph.steps.back().to_px = right;
+        graph.steps.back().depth = std::max(graph.steps.back().depth, depth);
+      } else {
+        graph.steps.push_back({left, right, depth});
+      }
+    }
+    if (!graph.steps.empty()) scene_.depths.push_back(std::move(graph));
+  }
+
+  /// What the workers' pieces tell about each group: single polls as they are, folded ones as a
+  /// graph of how many workers the group kept busy.
+  void add_groups() {
+    const auto cells =
+        static_cast<std::size_t>(std::ceil(options_.width_px / scene_.resolution_px)) + 1;
+    std::vector<double> busy(cells);
+    std::vector<std::uint32_t> item_of(cells);
+    const double cell_ns = static_cast<double>(resolution_ns_);
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      const TimelineRow& row = rows_[i];
+      if (row.kind != RowKind::Group || !in_sight(row)) continue;
+      const auto found = by_group_.find(row.group);
+      if (found == by_group_.end()) continue;
+      const float y_px = row.y_px + px(kPadPx);
+      const float height = row.height_px - 2 * px(kPadPx);
+      std::fill(busy.begin(), busy.end(), 0.0);
+      for (const std::uint32_t number : found->second) {
+        const TimelineItem& item = scene_.items[number];
+        if (item.polls == 1 && item.to_ns - item.from_ns >= resolution_ns_) {
+          add_box(item.from_ns, item.to_ns,
+                  {.y_px = y_px,
+                   .height_px = height,
+                   .fill = site_colour(row.group),
+                   .hatched = item.to_ns - item.from_ns >= kLongPollNs,
+                   .kind = BoxKind::Poll,
+                   .row = i,
+                   .item = number});
+          continue;
+        }
+        spread(item, number, busy, item_of);
+      }
+      for (std::size_t cell = 0; cell < cells; ++cell) {
+        if (busy[cell] <= 0) continue;
+        const auto share = static_cast<float>(std::min(busy[cell] / cell_ns, 1.0));
+        const float bar = std::max(std::round(height * share), px(2));
+        scene_.boxes.push_back({.x_px = static_cast<float>(cell) * scene_.resolution_px,
+                                .width_px = scene_.resolution_px,
+                                .y_px = y_px + height - bar,
+                                .height_px = bar,
+                                .fill = site_colour(row.group),
+                                .hatched = false,
+                                .kind = BoxKind::Poll,
+                                .row = i,
+                                .item = item_of[cell]});
+      }
+    }
+  }
+
+  /// A piece's busy time, evenly over the cells it covers.
+  void spread(const TimelineItem& item, std::uint32_t number, std::vector<double>& busy,
+              std::vector<std::uint32_t>& item_of) const {
+    const double from = x(item.from_ns) / static_cast<double>(scene_.resolution_px);
+    const double to = x(item.to_ns) / static_cast<double>(scene_.resolution_px);
+    const double last = static_cast<double>(busy.size()) - 1;
+    if (to < 0 || from > last) return;
+    const auto first_cell = static_cast<std::size_t>(std::clamp(from, 0.0, last));
+    const auto last_cell = static_cast<std::size_t>(std::clamp(to, 0.0, last));
+    const double length = std::max(to - from, 1e-9);
+    for (std::size_t cell = first_cell; cell <= last_cell; ++cell) {
+      const double left = std::max(from, static_cast<double>(cell));
+      const double right = std::min(to, static_cast<double>(cell) + 1);
+      const double part = first_cell == last_cell ? 1 : std::max(right - left, 0.0) / length;
+      busy[cell] += static_cast<double>(item.busy_ns) * part;
+      item_of[cell] = number;
+    }
+  }
+
+  void add_task(std::uint32_t index) {
+    const TimelineRow& row = rows_[index];
+    states_.clear();
+    model_.task_slices(row.task, options_.view.from_ns, options_.view.to_ns, resolution_ns_,
+                       states_);
+    const float base = row.y_px + row.height_px - px(kPadPx);
+    const float full = row.height_px - 2 * px(kPadPx);
+    const auto bar = [&](const session::StateSlice& slice, float from_share, float share,
+                         Colour fill, bool hatched, std::uint32_t item) {
+      const float low = std::round(full * from_share);
+      const float high = std::round(full * (from_share + share));
+      if (high <= low) return;
+      add_box(slice.from_ns, slice.to_ns,
+              {.y_px = base - high,
+               .height_px = high - low,
+               .fill = fill,
+               .hatched = hatched,
+               .kind = BoxKind::State,
+               .row = index,
+               .item = item});
+    };
+    for (const session::StateSlice& slice : states_) {
+      const std::uint32_t item = add_item({.from_ns = slice.from_ns,
+                                           .to_ns = slice.to_ns,
+                                           .busy_ns = slice.busy_ns,
+                                           .scheduled_ns = slice.scheduled_ns,
+                                           .task = row.task,
+                                           .polls = slice.polls,
+                                           .wait = slice.wait,
+                                           .lane = slice.lane,
+                                           .state = slice.state,
+                                           .open = slice.open});
+      switch (slice.state) {
+        case TaskState::Running: {
+          if (slice.polls <= 1) {
+            bar(slice, 0, 1, colour::kPolling, slice.to_ns - slice.from_ns >= kLongPollNs, item);
+            break;
+          }
+          const auto length =
+              static_cast<double>(std::max<std::int64_t>(slice.to_ns - slice.from_ns, 1));
+          const auto busy = std::clamp(
+              static_cast<float>(static_cast<double>(slice.busy_ns) / length), 0.12f, 1.0f);
+          const auto queued = std::clamp(
+              static_cast<float>(static_cast<double>(slice.scheduled_ns) / length), 0.0f, 1 - busy);
+          bar(slice, 0, busy, colour::kPolling, false, item);
+          bar(slice, busy, queued, colour::kScheduled, false, item);
+          if (busy + queued < 0.34f) {
+            bar(slice, busy + queued, 0.34f - busy - queued, colour::kWaitOther, false, item);
+          }
+          break;
+        }
+        case TaskState::Scheduled:
+          bar(slice, 0, 0.7f, colour::kScheduled, false, item);
+          break;
+        case TaskState::Idle: {
+          const auto kinds = model_.wait_kinds();
+          const WaitClass which =
+              slice.wait < kinds.size() ? wait_class(kinds[slice.wait]) : WaitClass::Other;
+          bar(slice, 0, 0.34f, panels::colour_of(which), false, item);
+          break;
+        }
+        case TaskState::Finished:
+          bar(slice, 0, 0.12f, colour::kDone, false, item);
+          break;
+      }
+    }
+  }
+
+  void add_gap(std::uint32_t index, const session::Gap& gap) {
+    const std::int64_t from = model_.clock().ns(gap.from), to = model_.clock().ns(gap.to);
+    if (to < options_.view.from_ns || from > options_.view.to_ns) return;
+    const std::uint32_t item = add_item({.from_ns = from,
+                                         .to_ns = to,
+                                         .lane = rows_[index].lane,
+                                         .cause = gap.cause,
+                                         .lost = gap.events});
+    // Never narrower than can be seen.
+    TimelineBox box{.y_px = rows_[index].y_px + px(1),
+                    .height_px = rows_[index].height_px - px(2),
+                    .fill = with_alpha(colour::kTrouble, 0.28f),
+                    .hatched = true,
+                    .kind = BoxKind::Gap,
+                    .row = index,
+                    .item = item};
+    const std::size_t before = scene_.boxes.size();
+    add_box(from, to, box);
+    if (scene_.boxes.size() > before) {
+      scene_.boxes.back().width_px = std::max(scene_.boxes.back().width_px, px(3));
+    }
+  }
+
+  void add_gaps(std::uint32_t index) {
+    const TimelineRow& row = rows_[index];
+    if (row.kind == RowKind::Section || row.kind == RowKind::More) return;
+    for (const session::Gap& gap : model_.gaps()) add_gap(index, gap);
+    if (row.kind != RowKind::Worker) return;
+    const auto& gaps = model_.lanes()[row.lane]->gaps;
+    const std::uint64_t from = model_.clock().ticks(options_.view.from_ns);
+    auto at = std::lower_bound(
+        gaps.begin(), gaps.end(), from,
+        [](const session::Gap& gap, std::uint64_t ticks) { return gap.to < ticks; });
+    std::int64_t drawn_to = INT64_MIN;
+    for (; at != gaps.end(); ++at) {
+      if (model_.clock().ns(at->from) > options_.view.to_ns) break;
+      // Gaps closer than the resolution are one hatch.
+      if (model_.clock().ns(at->to) < drawn_to) continue;
+      add_gap(index, *at);
+      drawn_to = model_.clock().ns(at->to) + resolution_ns_;
+    }
+  }
+
+  session::Model& model_;
+  const std::vector<TimelineRow>& rows_;
+  const SceneOptions& options_;
+  TimelineScene scene_;
+  std::int64_t resolution_ns_ = 1;
+  std::vector<session::Slice> slices_;
+  std::vector<session::StateSlice> states_;
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> by_group_;  // items of each
+};
+
+}  // namespace
+
+std::vector<TimelineRow> timeline_rows(const session::Model& model, const TimelineState& state,
+                                       const RowOptions& options) {
+  std::vector<TimelineRow> rows;
+  float y_px = 0;
+  const auto add = [&](TimelineRow row, float height) {
+    row.y_px = y_px;
+    row.height_px = std::round(height * options.scale);
+    y_px += row.height_px;
+    rows.push_back(std::move(row));
+  };
+  const auto task_row = [&](std::uint64_t id, std::uint32_t group) {
+    const session::Task* task = model.tasks().find(id);
+    TimelineRow row{.kind = RowKind::Task, .group = group, .task = id};
+    if (task != nullptr) {
+      const StateText is = state_text(model, *task);
+      row.label = task->name().empty() ? "task " + std::to_string(id) : std::string(task->name());
+      row.detail = is.text;
+      row.swatch = is.colour;
+    } else {
+      row.label = "task " + std::to_string(id);
+      row.detail = "not kept";
+    }
+    return row;
+  };
+
+  if (state.selected_task != 0) {
+    const session::Task* task = model.tasks().find(state.selected_task);
+    add({.kind = RowKind::Section, .label = "Selected task"}, kSectionPx);
+    add(task_row(state.selected_task, task != nullptr ? task->call_group : session::kNone),
+        kTaskPx + 6);
+  }
+
+  // Workers first, then other threads that polled (block_on, blocking calls).
+  std::vector<std::uint32_t> workers, threads;
+  for (const auto& lane : model.lanes()) {
+    if (lane->worker != 0) {
+      workers.push_back(lane->index);
+    } else if (!lane->polls.empty() || lane->current_task != 0) {
+      threads.push_back(lane->index);
+    }
+  }
+  std::sort(workers.begin(), workers.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return model.lanes()[a]->worker < model.lanes()[b]->worker;
+  });
+  const auto lane_rows = [&](const std::vector<std::uint32_t>& lanes, const char* section) {
+    if (lanes.empty()) return;
+    add({.kind = RowKind::Section, .label = section, .detail = count_text(lanes.size())},
+        kSectionPx);
+    for (const std::uint32_t index : lanes) {
+      const session::Lane& lane = *model.lanes()[index];
+      TimelineRow row{.kind = RowKind::Worker, .lane = index, .label = lane_name(lane)};
+      if (lane.current_task != 0) {
+        row.detail = "polling";
+      } else if (lane.parked_from != 0) {
+        row.detail = "parked";
+      }
+      add(std::move(row), kWorkerPx);
+    }
+  };
+  lane_rows(workers, "Workers");
+  lane_rows(threads, "Other threads");
+
+  const auto groups = model.tasks().call_groups();
+  if (!groups.empty()) {
+    add({.kind = RowKind::Section,
+         .label = "Tasks by call site",
+         .detail = short_count_text(static_cast<double>(model.tasks().live())) + " live"},
+        kSectionPx);
+  }
+  for (const std::uint32_t index : group_order(model)) {
+    const session::CallGroup& group = groups[index];
+    const bool expanded = state.expanded.contains(group_key(index));
+    std::string label = site_place(model, group.site);
+    if (const std::string function = site_function(model, group.site); !function.empty()) {
+      label = function + "  " + label;
+    }
+    add({.kind = RowKind::Group,
+         .group = index,
+         .label = std::move(label),
+         .detail = tasks_text(group),
+         .swatch = site_colour(index),
+         .expanded = expanded},
+        kGroupPx);
+    if (!expanded) continue;
+    std::uint64_t more = 0;
+    const std::vector<std::uint64_t> members = members_in_view(model, index, options, more);
+    for (const std::uint64_t id : members) add(task_row(id, index), kTaskPx);
+    if (more > 0 || members.empty()) {
+      add({.kind = RowKind::More,
+           .group = index,
+           .label = members.empty() ? "no task of it lives in this span"
+                                    : "and " + count_text(more) +
+                                          " more in this span: zoom in, or filter "
+                                          "the table",
+           .more = more},
+          kMorePx);
+    }
+  }
+  return rows;
+}
+
+float column_height(const std::vector<TimelineRow>& rows) {
+  return rows.empty() ? 0 : rows.back().y_px + rows.back().height_px;
+}
+
+TimelineScene timeline_scene(session::Model& model, const std::vector<TimelineRow>& rows,
+                             const SceneOptions& options) {
+  if (options.width_px < 1 || options.view.length() < 1) return {};
+  std::vector<std::uint64_t> shown;
+  for (const TimelineRow& row : rows) {
+    if (row.kind == RowKind::Task && row.y_px < options.bottom_px &&
+        row.y_px + row.height_px > options.top_px) {
+      shown.push_back(row.task);
+    }
+  }
+  if (!shown.empty()) model.show_tasks(shown);  // in one pass, not one for each lane
+  return SceneBuilder(model, rows, options).build();
+}
+
+std::size_t box_at(const TimelineScene& scene, float x_px, float y_px) {
+  // Boxes narrower than a pointer can aim at are taken from 1 px beside them.
+  for (std::size_t i = scene.boxes.size(); i-- > 0;) {
+    const TimelineBox& box = scene.boxes[i];
+    if (x_px >= box.x_px - 1 && x_px <= box.x_px + box.width_px + 1 && y_px >= box.y_px &&
+        y_px < box.y_px + box.height_px) {
+      return i;
+    }
+  }
+  return SIZE_MAX;
+}
+
+std::size_t row_at(const std::vector<TimelineRow>& rows, float y_px) {
+  const auto after = std::upper_bound(rows.begin(), rows.end(), y_px,
+                                      [](float y, const TimelineRow& row) { return y < row.y_px; });
+  if (after == rows.begin()) return SIZE_MAX;
+  const auto found = after - 1;
+  if (y_px >= found->y_px + found->height_px) return SIZE_MAX;
+  return static_cast<std::size_t>(found - rows.begin());
+}
+
+std::vector<float> load_strip(const session::Model& model, std::int64_t from_ns, std::int64_t to_ns,
+                              std::size_t pieces) {
+  std::vector<float> load(pieces, 0.0f);
+  if (pieces == 0 || to_ns <= from_ns) return load;
+  const double piece_ns = static_cast<double>(to_ns - from_ns) / static_cast<double>(pieces);
+  std::size_t workers = 0;
+  std::vector<session::Slice> slices;
+  for (const auto& lane : model.lanes()) {
+    if (lane->worker == 0) continue;
+    ++workers;
+    slices.clear();
+    model.slices(lane->index, session::Layer::Polls, from_ns, to_ns,
+                 std::max<std::int64_t>(1, static_cast<std::int64_t>(piece_ns)), slices);
+    for (const session::Slice& slice : slices) {
+      const double from = static_cast<double>(slice.from_ns - from_ns) / piece_ns;
+      const double to = static_cast<double>(slice.to_ns - from_ns) / piece_ns;
+      const double length = std::max(to - from, 1e-9);
+      const double last = static_cast<double>(pieces) - 1;
+      const auto first_piece = static_cast<std::size_t>(std::clamp(from, 0.0, last));
+      const auto last_piece = static_cast<std::size_t>(std::clamp(to, 0.0, last));
+      for (std::size_t piece = first_piece; piece <= last_piece; ++piece) {
+        const double left = std::max(from, static_cast<double>(piece));
+        const double right = std::min(to, static_cast<double>(piece) + 1);
+        const double part = first_piece == last_piece ? 1 : std::max(right - left, 0.0) / length;
+        load[piece] += static_cast<float>(static_cast<double>(slice.busy_ns) * part / piece_ns);
+      }
+    }
+  }
+  for (float& share : load) {
+    share = std::clamp(share / static_cast<float>(std::max<std::size_t>(workers, 1)), 0.0f, 1.0f);
+  }
+  return load;
+}
+
+}  // namespace taskscope::console::panels

@@ -1,0 +1,127 @@
+/// Where everything on the timeline is: lanes from the top, boxes on them, the axis above.
+///
+/// Two steps. Rows are found first: one for each worker, call site and shown task, with a place in
+/// a column that scrolls. Then only rows in sight get boxes. What is narrower than 3 px is folded
+/// by the model into one box that tells how much of it was busy; a box's height carries that, so a
+/// lane zoomed out is a graph of its load, and zoomed in shows single polls. The number of boxes
+/// follows the pixels, never the session.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "taskscope/console/panels/palette.h"
+#include "taskscope/console/panels/time_view.h"
+#include "taskscope/console/session/model.h"
+
+namespace taskscope::console::panels {
+
+/// Boxes a frame under software OpenGL.
+constexpr std::size_t kBoxBudget = 10'000;
+/// A poll that runs longer holds its worker up.
+constexpr std::int64_t kLongPollNs = 10'000'000;
+
+enum class RowKind : std::uint8_t { Section, Worker, Group, Task, More };
+
+struct TimelineRow {
+  RowKind kind = RowKind::Section;
+  float y_px = 0, height_px = 0;         ///< in the column, unscrolled
+  std::uint32_t lane = session::kNone;   ///< Worker: Model::lanes()
+  std::uint32_t group = session::kNone;  ///< Group, Task, More: TaskTable::call_groups()
+  std::uint64_t task = 0;                ///< Task
+  std::string label{}, detail{};         ///< detail stands at the right end of the label's column
+  Colour swatch = 0;                     ///< 0: none
+  bool expanded = false;
+  std::uint64_t more = 0;  ///< More: tasks that are not shown
+};
+
+/// What the user has arranged.
+struct TimelineState {
+  std::set<std::uint64_t> expanded;  ///< keys of open groups: group_key
+  std::uint64_t selected_task = 0;   ///< has a row of its own at the top
+  float scroll_px = 0;
+};
+/// Groups keep their number as long as the session lives.
+[[nodiscard]] constexpr std::uint64_t group_key(std::uint32_t group) { return group + 1; }
+
+struct RowOptions {
+  TimeView view;
+  float scale = 1;
+  std::size_t tasks_a_group = 64;     ///< rows an open group shows at most
+  std::size_t look_at_most = 50'000;  ///< members looked at to find them
+};
+[[nodiscard]] std::vector<TimelineRow> timeline_rows(const session::Model& model,
+                                                     const TimelineState& state,
+                                                     const RowOptions& options);
+[[nodiscard]] float column_height(const std::vector<TimelineRow>& rows);
+
+enum class BoxKind : std::uint8_t { Poll, Park, State, Gap };
+
+struct TimelineBox {
+  float x_px = 0, width_px = 0;   ///< from the left edge of the lanes
+  float y_px = 0, height_px = 0;  ///< in the column, unscrolled
+  Colour fill = 0;
+  bool hatched = false;  ///< lost, or a poll that holds its worker up
+  BoxKind kind = BoxKind::Poll;
+  std::uint32_t row = 0;   ///< in the rows
+  std::uint32_t item = 0;  ///< in TimelineScene::items
+};
+
+/// What a tooltip tells about a box; parts of one folded piece share it.
+struct TimelineItem {
+  std::int64_t from_ns = 0, to_ns = 0;
+  std::int64_t busy_ns = 0, scheduled_ns = 0, longest_ns = 0;
+  std::uint64_t task = 0;
+  std::uint32_t polls = 0;
+  std::uint16_t wait = 0;
+  std::uint32_t lane = session::kNone;
+  protocol::TaskState state = protocol::TaskState::Running;
+  protocol::LossCause cause = protocol::LossCause::RingFull;
+  std::uint64_t lost = 0;
+  bool open = false;
+};
+
+/// Queue depth of a worker over time, as steps.
+struct DepthStep {
+  float x_px = 0, to_px = 0;
+  std::uint32_t depth = 0;
+};
+struct DepthGraph {
+  std::uint32_t row = 0;
+  float y_px = 0, height_px = 0;
+  std::uint32_t highest = 0;  ///< of the steps; the graph's full height
+  std::vector<DepthStep> steps;
+};
+
+struct TimelineScene {
+  std::vector<TimelineBox> boxes;  ///< back to front
+  std::vector<TimelineItem> items;
+  std::vector<DepthGraph> depths;
+  float resolution_px = 3;  ///< coarser than 3 when the budget asks for it
+};
+
+struct SceneOptions {
+  TimeView view;
+  float width_px = 0;               ///< of the lanes
+  float top_px = 0, bottom_px = 0;  ///< what is in sight of the column
+  float scale = 1;
+  std::size_t budget = kBoxBudget;
+};
+/// Builds tracks of shown tasks in the model where they are missing, hence not const.
+[[nodiscard]] TimelineScene timeline_scene(session::Model& model,
+                                           const std::vector<TimelineRow>& rows,
+                                           const SceneOptions& options);
+
+/// The topmost box at the place; its number, or SIZE_MAX.
+[[nodiscard]] std::size_t box_at(const TimelineScene& scene, float x_px, float y_px);
+/// The row at the place; its number, or SIZE_MAX.
+[[nodiscard]] std::size_t row_at(const std::vector<TimelineRow>& rows, float y_px);
+
+/// How busy the workers were over a whole span, in `pieces` equal parts, 0 to 1: the strip above
+/// the timeline.
+[[nodiscard]] std::vector<float> load_strip(const session::Model& model, std::int64_t from_ns,
+                                            std::int64_t to_ns, std::size_t pieces);
+
+}  // namespace taskscope::console::panels
