@@ -173,17 +173,19 @@ void config_get(Call& call) {
       {"save", ""},
       {"timeout", "0"},
   };
-  std::vector<const std::pair<std::string_view, std::string>*> found;
-  for (const auto& setting : settings) {
-    const auto patterns = call.arguments.subspan(2);
-    if (std::any_of(patterns.begin(), patterns.end(),
-                    [&](std::string_view pattern) { return glob_matches(pattern, setting.first); }))
-      found.push_back(&setting);
+  std::vector<std::pair<std::string_view, std::string_view>> found;
+  for (const auto& [name, value] : settings) {
+    for (const std::string_view pattern : call.arguments.subspan(2)) {
+      if (!glob_matches(pattern, name)) continue;
+      // A name that was asked for literally comes back as it was typed.
+      found.emplace_back(is(pattern, name) ? pattern : name, value);
+      break;
+    }
   }
   call.reply.array(found.size() * 2);
-  for (const auto* setting : found) {
-    call.reply.bulk(setting->first);
-    call.reply.bulk(setting->second);
+  for (const auto& [name, value] : found) {
+    call.reply.bulk(name);
+    call.reply.bulk(value);
   }
 }
 
@@ -614,7 +616,7 @@ void command_info(Call& call) {
   for (const std::string_view name : call.arguments.subspan(2)) {
     const Command* const command = look_up_lowered(name);
     if (command == nullptr) {
-      call.reply.null_array();
+      call.reply.null();
     } else {
       describe(*command, call.reply);
     }

@@ -171,7 +171,7 @@ TEST_CASE("redis: what redis-cli and redis-benchmark ask first is answered") {
   CHECK(server("CONFIG GET appendonly") == "*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n");
   CHECK(server("config get p[oa]r? save").substr(0, 4) == "*4\r\n");
   CHECK(server("command docs") == "*0\r\n");
-  CHECK(server("command info nobody") == "*1\r\n*-1\r\n");
+  CHECK(server("command info nobody") == "*1\r\n$-1\r\n");
   CHECK(server("command").substr(0, 14) == "*34\r\n*10\r\n$6\r\n");
   CHECK(server("client setname me") == "+OK\r\n");
   CHECK(server("client getname") == "$2\r\nme\r\n");
