@@ -324,6 +324,11 @@ Walk walk(BytesView file) {
   while (at < chunks.size()) {
     const auto chunk = parse_chunk(chunks.substr(at));
     if (!chunk) {
+      if (!damage && !found.entries.empty() && chunks.size() - at < kTrailerBytes &&
+          found.entries.back().header.kind == ChunkKind::FileIndex) {  // a piece of the trailer
+        found.cut_bytes = chunks.size() - at;
+        return found;
+      }
       if (!damage) damage = DamagedRange{at, 0, last_ticks, 0};
       // A chunk that is cut off is the end of the file, unless another one follows.
       std::size_t next = find_magic(chunks, at + 1);
