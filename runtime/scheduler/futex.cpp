@@ -1,0 +1,24 @@
+#include "taskscope/runtime/scheduler/futex.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <ctime>
+
+namespace taskscope::runtime::scheduler {
+
+void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                std::uint64_t timeout_ns) noexcept {
+  timespec timeout{};
+  timeout.tv_sec = static_cast<std::time_t>(timeout_ns / 1'000'000'000u);
+  timeout.tv_nsec = static_cast<long>(timeout_ns % 1'000'000'000u);
+  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, expected,
+          timeout_ns == kForever ? nullptr : &timeout, nullptr, 0);
+}
+
+void futex_wake(std::atomic<std::uint32_t>& word) noexcept {
+  syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+}  // namespace taskscope::runtime::scheduler

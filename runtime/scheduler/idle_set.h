@@ -1,0 +1,109 @@
+/// Who sleeps and who searches: decides whether new work needs another worker.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+namespace taskscope::runtime::scheduler {
+
+/// Rule: at most one wake-up is under way as long as a worker searches, because a searcher that
+/// finds work wakes the next before it begins with it. So work never waits while a worker sleeps,
+/// and no herd is woken.
+///
+/// The lost wake-up that has to be excluded: a submitter pushes a task and sees nobody asleep,
+/// while the last worker looks into the empty queue and goes to sleep. Both sides write first and
+/// read after, with a full fence between: notify() fences after the push, sleep() by its seq_cst
+/// read-modify-write before the worker looks once more. Source   the counters and the rule are
+/// those of tokio's Idle, after Go's spinning Ms.
+class IdleSet {
+ public:
+  explicit IdleSet(std::uint32_t workers) : workers_(workers), state_(pack(workers, 0)) {
+    sleepers_.reserve(workers);
+  }
+
+  static constexpr std::uint32_t kNobody = ~0u;
+
+  /// After work was made visible: the worker to unpark, or kNobody. It is counted as awake and
+  /// searching.
+  [[nodiscard]] std::uint32_t notify() noexcept {
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // see above
+    if (!needs_another(state_.load(std::memory_order_relaxed))) return kNobody;
+    const std::lock_guard lock(mutex_);
+    if (!needs_another(state_.load(std::memory_order_relaxed)) || sleepers_.empty()) return kNobody;
+    const auto worker = sleepers_.back();
+    sleepers_.pop_back();
+    state_.fetch_add(pack(1, 1), std::memory_order_seq_cst);
+    return worker;
+  }
+
+  /// The worker goes to sleep. True: it was the last searcher, and has to look at all queues once
+  /// more.
+  [[nodiscard]] bool sleep(std::uint32_t worker, bool was_searching) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto before = state_.fetch_sub(pack(1, was_searching ? 1 : 0), std::memory_order_seq_cst);
+    sleepers_.push_back(worker);
+    return was_searching && searching(before) == 1;
+  }
+  /// Still asleep as far as everybody else is concerned?
+  [[nodiscard]] bool is_asleep(std::uint32_t worker) noexcept {
+    const std::lock_guard lock(mutex_);
+    for (const auto sleeper : sleepers_) {
+      if (sleeper == worker) return true;
+    }
+    return false;
+  }
+  /// Some worker that sleeps, or kNobody.
+  [[nodiscard]] std::uint32_t any_sleeper() noexcept {
+    const std::lock_guard lock(mutex_);
+    return sleepers_.empty() ? kNobody : sleepers_.back();
+  }
+  /// The worker wakes by itself (I/O, a timer). False: somebody notified it before, so it counts as
+  /// searching.
+  [[nodiscard]] bool wake_self(std::uint32_t worker) noexcept {
+    const std::lock_guard lock(mutex_);
+    for (auto& sleeper : sleepers_) {
+      if (sleeper != worker) continue;
+      sleeper = sleepers_.back();
+      sleepers_.pop_back();
+      state_.fetch_add(pack(1, 0), std::memory_order_seq_cst);
+      return true;
+    }
+    return false;
+  }
+
+  /// May the worker search? At most half of them do.
+  [[nodiscard]] bool try_search() noexcept {
+    const auto state = state_.load(std::memory_order_relaxed);
+    if (2 * searching(state) >= workers_) return false;
+    state_.fetch_add(pack(0, 1), std::memory_order_seq_cst);
+    return true;
+  }
+  /// Found work. True: it was the last searcher, and has to notify another.
+  [[nodiscard]] bool stop_searching() noexcept {
+    return searching(state_.fetch_sub(pack(0, 1), std::memory_order_seq_cst)) == 1;
+  }
+
+  [[nodiscard]] std::uint32_t awake() const noexcept {
+    return static_cast<std::uint32_t>(state_.load(std::memory_order_relaxed) >> 32);
+  }
+
+ private:
+  static constexpr std::uint64_t pack(std::uint32_t awake, std::uint32_t searching) noexcept {
+    return (std::uint64_t{awake} << 32) | searching;
+  }
+  static constexpr std::uint32_t searching(std::uint64_t state) noexcept {
+    return static_cast<std::uint32_t>(state);
+  }
+  [[nodiscard]] bool needs_another(std::uint64_t state) const noexcept {
+    return searching(state) == 0 && static_cast<std::uint32_t>(state >> 32) < workers_;
+  }
+
+  const std::uint32_t workers_;
+  std::atomic<std::uint64_t> state_;  // awake << 32 | searching; written by workers and submitters
+  std::mutex mutex_;
+  std::vector<std::uint32_t> sleepers_;  // under mutex_
+};
+
+}  // namespace taskscope::runtime::scheduler

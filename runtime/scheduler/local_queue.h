@@ -1,0 +1,83 @@
+/// A worker's own queue: bounded, first in first out, stolen from in halves.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace taskscope::runtime::scheduler {
+
+/// One owner pushes and pops; anybody steals.
+///
+/// Owner and thieves both take from the head, by compare-exchange on it; only the owner moves the
+/// tail. A thief copies first and claims after: if the head moved meanwhile the claim fails and the
+/// copy is forgotten, so a slot that the owner overwrote was never used. Indices are 64 bits wide
+/// and never wrap. Source   the shape is that of Go's run queue (runqgrab) and of tokio's local
+/// queue.
+template <class Item, std::size_t kCapacity>
+class LocalQueue {
+  static_assert(std::has_single_bit(kCapacity));
+
+ public:
+  [[nodiscard]] std::size_t size() const noexcept {
+    // Relaxed: a moment's estimate.
+    const auto head = head_.load(std::memory_order_relaxed);
+    const auto tail = tail_.load(std::memory_order_relaxed);
+    return tail > head ? static_cast<std::size_t>(tail - head) : 0;
+  }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+  /// False when full.
+  [[nodiscard]] bool push(Item* item) noexcept {              // owner only
+    const auto tail = tail_.load(std::memory_order_relaxed);  // own index
+    // Acquire: pairs with the release of a claim; the thief has read the slot.
+    if (tail - head_.load(std::memory_order_acquire) >= kCapacity) return false;
+    slot(tail).store(item, std::memory_order_relaxed);
+    tail_.store(tail + 1, std::memory_order_release);  // (W) publishes the slot and the item
+    return true;
+  }
+
+  [[nodiscard]] Item* pop() noexcept {  // owner only
+    auto head = head_.load(std::memory_order_relaxed);
+    const auto tail = tail_.load(std::memory_order_relaxed);  // own index
+    while (head != tail) {
+      Item* item = slot(head).load(std::memory_order_relaxed);
+      // Release: pairs with push's acquire, as a thief's claim does.
+      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return item;
+      }
+    }
+    return nullptr;
+  }
+
+  /// Takes up to half of what is there (at least one), at most out_size. Returns how many.
+  [[nodiscard]] std::size_t steal(Item** out, std::size_t out_size) noexcept {
+    auto head = head_.load(std::memory_order_acquire);
+    for (;;) {
+      const auto tail = tail_.load(std::memory_order_acquire);  // pairs with (W)
+      if (tail <= head) return 0;
+      const auto available = static_cast<std::size_t>(tail - head);
+      const auto count = std::min({available - available / 2, kCapacity / 2, out_size});
+      for (std::size_t i = 0; i < count; ++i) {
+        out[i] = slot(head + i).load(std::memory_order_relaxed);
+      }
+      if (head_.compare_exchange_weak(head, head + count, std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {
+        return count;
+      }
+    }
+  }
+
+ private:
+  std::atomic<Item*>& slot(std::uint64_t index) noexcept { return slots_[index % kCapacity]; }
+
+  alignas(64) std::atomic<std::uint64_t> head_{0};  // moved by owner and thieves
+  alignas(64) std::atomic<std::uint64_t> tail_{0};  // moved by the owner
+  std::array<std::atomic<Item*>, kCapacity> slots_{};
+};
+
+}  // namespace taskscope::runtime::scheduler

@@ -1,0 +1,113 @@
+/// All living tasks of a runtime: for shutdown, and for the Inspector.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "taskscope/runtime/task/header.h"
+
+namespace taskscope::runtime::scheduler {
+
+/// Sharded tables of slots. A task knows its slot, so leaving is one store, and a walk is an index:
+/// it can pause anywhere without holding a lock, and it sees every task that lives throughout
+/// exactly once.
+class Registry {
+ public:
+  static constexpr std::size_t kShards = 16;
+
+  /// Enters a task into the shard `hint`; false when the registry is closed.
+  [[nodiscard]] bool insert(task::Header& task, std::uint32_t hint) {
+    const std::uint32_t number = hint % kShards;
+    Shard& shard = shards_[number];
+    const std::lock_guard lock(shard.mutex);
+    if (shard.closed) return false;
+    std::uint32_t index = shard.free;
+    if (index == kNone) {
+      index = shard.size++;
+      if (index / kBlock == shard.blocks.size()) shard.blocks.push_back(std::make_unique<Slots>());
+    } else {
+      shard.free = static_cast<std::uint32_t>(shard.at(index) >> 1);
+    }
+    shard.at(index) = reinterpret_cast<std::uintptr_t>(&task);
+    task.slot = index * kShards + number;
+    ++shard.live;
+    return true;
+  }
+
+  void remove(task::Header& task) noexcept {
+    Shard& shard = shards_[task.slot % kShards];
+    const std::uint32_t index = task.slot / kShards;
+    const std::lock_guard lock(shard.mutex);
+    // Free slots hold the next free one, shifted, with the lowest bit set.
+    shard.at(index) = (std::uintptr_t{shard.free} << 1) | 1;
+    shard.free = index;
+    --shard.live;
+  }
+
+  /// From now on nothing enters.
+  void close() noexcept {
+    for (Shard& shard : shards_) {
+      const std::lock_guard lock(shard.mutex);
+      shard.closed = true;
+    }
+  }
+
+  [[nodiscard]] std::size_t live() noexcept {
+    std::size_t sum = 0;
+    for (Shard& shard : shards_) {
+      const std::lock_guard lock(shard.mutex);
+      sum += shard.live;
+    }
+    return sum;
+  }
+
+  /// Calls `visit(Header&)` for up to `limit` tasks from (shard, index) on, under the shard's lock;
+  /// moves both on. False: that was the end.
+  template <class Visit>
+  bool visit(std::uint32_t& shard_number, std::uint64_t& index, std::size_t limit, Visit&& visit) {
+    std::size_t visited = 0;
+    std::size_t looked_at = 0;
+    while (shard_number < kShards) {
+      Shard& shard = shards_[shard_number];
+      {
+        const std::lock_guard lock(shard.mutex);
+        for (; index < shard.size; ++index) {
+          // Holes count a little: a table that was large once must not hold the lock for long.
+          if (visited == limit || ++looked_at > 16 * limit) return true;
+          const auto slot = shard.at(static_cast<std::uint32_t>(index));
+          if ((slot & 1) != 0) continue;
+          ++visited;
+          visit(*reinterpret_cast<task::Header*>(slot));
+        }
+      }
+      ++shard_number;
+      index = 0;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr std::uint32_t kBlock = 4096;
+  // "No free slot" has to survive the shift that marks free slots.
+  static constexpr std::uint32_t kNone = 0x7fffffff;
+  using Slots = std::array<std::uintptr_t, kBlock>;
+
+  struct alignas(64) Shard {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Slots>> blocks;
+    std::uint32_t size = 0;
+    std::uint32_t free = kNone;
+    std::size_t live = 0;
+    bool closed = false;
+
+    std::uintptr_t& at(std::uint32_t index) { return (*blocks[index / kBlock])[index % kBlock]; }
+  };
+
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace taskscope::runtime::scheduler

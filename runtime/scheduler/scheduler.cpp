@@ -1,0 +1,650 @@
+#include "taskscope/runtime/scheduler/scheduler.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <system_error>
+
+#include "taskscope/runtime/observe/observer.h"
+#include "taskscope/runtime/scheduler/context.h"
+#include "taskscope/runtime/scheduler/driver_access.h"
+#include "taskscope/runtime/scheduler/futex.h"
+#include "taskscope/runtime/task/blocking_body.h"
+#include "taskscope/runtime/task/poll.h"
+#include "taskscope/runtime/task/resource_registry.h"
+
+namespace taskscope::runtime::scheduler {
+
+namespace {
+
+std::atomic<std::uint32_t> next_runtime{1};
+std::atomic<std::uint32_t> next_worker{1};
+
+/// Ids come from blocks, so that spawning threads share a line once in a thousand times.
+observe::TaskId new_task_id() noexcept {
+  static std::atomic<std::uint64_t> next_block{1};
+  constexpr std::uint64_t kBlock = 1024;
+  thread_local std::uint64_t next = 0;
+  thread_local std::uint64_t end = 0;
+  if (next == end) {
+    // Relaxed: only uniqueness matters.
+    next = next_block.fetch_add(kBlock, std::memory_order_relaxed);
+    end = next + kBlock;
+  }
+  return observe::TaskId{next++};
+}
+
+std::uint64_t full_ms(std::uint32_t low_ms, std::uint64_t now_ms) noexcept {
+  return now_ms - static_cast<std::uint32_t>(static_cast<std::uint32_t>(now_ms) - low_ms);
+}
+
+}  // namespace
+
+[[gnu::noinline]] Context& context() noexcept {
+  thread_local constinit Context current;
+  return current;
+}
+
+Scheduler::Scheduler(Config config)
+    : config_(std::move(config)),
+      id_(observe::RuntimeId{next_runtime.fetch_add(1, std::memory_order_relaxed)}),
+      idle_(config_.workers),
+      pool_({.max_threads = config_.max_blocking_threads,
+             .thread_name = config_.thread_name + "-b"}) {
+  workers_.reserve(config_.workers);
+  for (std::uint32_t i = 0; i < config_.workers; ++i) {
+    const observe::WorkerId id{next_worker.fetch_add(1, std::memory_order_relaxed)};
+    workers_.push_back(std::make_unique<Worker>(*this, i, id, config_.workers));
+  }
+}
+
+Scheduler::~Scheduler() = default;
+
+void Scheduler::start() {
+  if (auto* observer = observe::observer()) observer->on_runtime_started(*this);
+  try {
+    for (auto& worker : workers_) {
+      worker->thread_ = std::thread([&worker] { worker->run(); });
+      const std::string name = config_.thread_name + "-" + std::to_string(worker->index());
+      pthread_setname_np(worker->thread_.native_handle(), name.substr(0, 15).c_str());
+    }
+  } catch (...) {
+    shutdown();
+    throw;
+  }
+}
+
+void Scheduler::shutdown() {
+  if (shut_down_.load(std::memory_order_acquire)) return;
+  stopping_.store(true, std::memory_order_seq_cst);
+  for (auto& worker : workers_) worker->unpark();
+  for (auto& worker : workers_) {
+    if (worker->thread_.joinable()) worker->thread_.join();
+  }
+  pool_.shutdown();
+  // Release: pairs with submit's acquire; from here on queues are left alone.
+  shut_down_.store(true, std::memory_order_release);
+  destroy_all_tasks();
+  if (auto* observer = observe::observer()) observer->on_runtime_stopping(*this);
+}
+
+void Scheduler::destroy_all_tasks() noexcept {
+  registry_.close();
+  const ContextScope scope({.scheduler = this});
+  // Destroying one may finish or wake others, never revive them; block_on tasks belong to their
+  // threads.
+  std::uint32_t shard = 0;
+  std::uint64_t index = 0;
+  std::vector<task::Header*> taken;
+  for (bool more = true; more;) {
+    taken.clear();
+    more = registry_.visit(shard, index, 64, [&](task::Header& task) {
+      if (task.kind == observe::TaskKind::BlockOn) return;
+      static_cast<void>(task.state.to_cancelled());
+      taken.push_back(&task);
+    });
+    for (auto* task : taken) {
+      static_cast<void>(task->state.to_running());
+      context().task = task;
+      cancel_taken(*task);
+      finish(*task,
+             observe::wants(observe::Event::Task) ? observe::read_ticks() : observe::Ticks{});
+      context().task = nullptr;
+    }
+  }
+}
+
+void Scheduler::adopt(task::Header& task, const task::BodyOps& ops,
+                      const SpawnOptions& options) noexcept {
+  Context& here = context();
+  Worker* worker = here.scheduler == this ? here.worker : nullptr;
+  task.scheduler = this;
+  task.ops = &ops;
+  task.id = new_task_id();
+  task.parent = here.task != nullptr ? here.task->id : observe::TaskId::None;
+  task.site = options.site;
+  task.label = options.label;
+  task.kind = options.kind;
+  task.runtime = id_;
+  task.root.task = &task;
+  task.spawned_ms = worker != nullptr
+                        ? worker->now_ms()
+                        : static_cast<std::uint32_t>(observe::monotonic_ns() / 1'000'000);
+  task.state.init_scheduled();
+  if (worker != nullptr) {
+    worker->spawns.add();
+  } else {
+    foreign_spawns_.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (observe::wants(observe::Event::Task)) {
+    std::array<observe::Field, 16> fields;
+    std::size_t count = 0;
+    observe::TaskSpawned spawned;
+    if (task.label != nullptr) {
+      spawned.name = task.label->name;
+      for (const auto& [key, value] : task.label->fields) {
+        if (count < fields.size()) fields[count++] = {key, value};
+      }
+    }
+    spawned.task = task.id;
+    spawned.parent = task.parent;
+    spawned.kind = task.kind;
+    spawned.runtime = id_;
+    spawned.site = task.site;
+    spawned.fields = std::span(fields.data(), count);
+    spawned.frame_bytes = task.frame_bytes;
+    observe::observer()->on_task_spawned(spawned, observe::read_ticks());
+  }
+  const std::uint32_t shard =
+      worker != nullptr ? worker->index() : next_shard_.fetch_add(1, std::memory_order_relaxed);
+  if (!registry_.insert(task, shard)) {
+    task.slot = ~0u;
+    static_cast<void>(task.state.to_cancelled());
+    static_cast<void>(task.state.to_running());
+    cancel_taken(task);
+    finish(task, observe::wants(observe::Event::Task) ? observe::read_ticks() : observe::Ticks{});
+    return;
+  }
+  if (task.kind == observe::TaskKind::Task) submit(&task);
+}
+
+void Scheduler::submit(task::Header* task) noexcept {
+  if (task->kind == observe::TaskKind::BlockOn) {
+    auto& word = *task->parked_thread;
+    word.store(1, std::memory_order_release);
+    futex_wake(word);
+    return;
+  }
+  if (task->kind == observe::TaskKind::Blocking) return;  // the pool has it
+  if (shut_down_.load(std::memory_order_acquire)) return;
+  const Context& here = context();
+  if (here.worker != nullptr && here.scheduler == this) {
+    here.worker->submit(task);
+    return;
+  }
+  remote_schedules_.fetch_add(1, std::memory_order_relaxed);
+  injection_.push(task);
+  notify_one();
+}
+
+void Scheduler::notify_one() noexcept {
+  const auto worker = idle_.notify();
+  if (worker != IdleSet::kNobody) workers_[worker]->unpark();
+}
+
+void Scheduler::poll(task::Header& task, Worker* worker) {
+  using observe::Event;
+  const auto taken = task.state.to_running();
+  const observe::WorkerId worker_id = worker != nullptr ? worker->id() : observe::WorkerId::None;
+  context().task = &task;
+  if (worker != nullptr) {
+    worker->polls.add();
+    worker->poll_sequence_.store(worker->poll_sequence_.load(std::memory_order_relaxed) + 1,
+                                 std::memory_order_relaxed);
+    worker->current_.store(observe::number(task.id), std::memory_order_relaxed);
+    task.last_poll_ms.store(worker->now_ms_, std::memory_order_relaxed);
+  } else {
+    foreign_polls_.fetch_add(1, std::memory_order_relaxed);
+    task.last_poll_ms.store(static_cast<std::uint32_t>(observe::monotonic_ns() / 1'000'000),
+                            std::memory_order_relaxed);
+  }
+  task.polls.store(task.polls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (observe::wants(Event::Poll)) {
+    const bool carried = worker != nullptr && worker->ticks_carried_;
+    observe::observer()->on_poll_started(task.id, worker_id,
+                                         carried ? worker->carried_ticks_ : observe::read_ticks());
+  }
+
+  bool done = true;
+  if (taken == task::State::Taken::Cancel) {
+    cancel_taken(task);
+  } else {
+    if (task.ops->run != nullptr) {
+      task.ops->run(task);
+      task.body_done = true;
+    } else {
+      task::poll_body(task);
+    }
+    done = task.body_done;
+    if (done && task.ops->exception(task)) task.outcome = observe::Outcome::Exception;
+  }
+  const bool requeues = task.yielded || task.out_of_budget;
+
+  observe::Ticks now{};
+  if (worker != nullptr) worker->ticks_carried_ = false;
+  if (observe::wants(Event::Poll)) {
+    now = observe::read_ticks();
+    if (worker != nullptr) {
+      worker->carried_ticks_ = now;
+      worker->ticks_carried_ = true;
+    }
+    const auto end = done                 ? observe::PollEnd::Ready
+                     : task.out_of_budget ? observe::PollEnd::OutOfBudget
+                     : task.yielded       ? observe::PollEnd::Yielded
+                                          : observe::PollEnd::Pending;
+    std::array<observe::Wait, task::kMaxReportedWaits> waits;
+    std::size_t count = 0;
+    if (end == observe::PollEnd::Pending && observe::wants(Event::Wait)) {
+      count = task::collect_waits(task, waits);
+    }
+    observe::observer()->on_poll_ended(task.id, worker_id, now, end,
+                                       std::span(waits.data(), count));
+  } else if (done && observe::wants(Event::Task)) {
+    now = observe::read_ticks();
+  }
+  if (worker != nullptr) {
+    worker->current_.store(0, std::memory_order_relaxed);
+    if (task.out_of_budget) worker->budget_yields.add();
+  }
+  context().task = nullptr;
+  if (done) {
+    finish(task, now);
+    return;
+  }
+  if (!task.state.to_idle()) return;
+  if (worker != nullptr && requeues) {
+    // Behind the others: it asked for that.
+    worker->push_back(&task);
+  } else {
+    submit(&task);
+  }
+}
+
+void Scheduler::cancel_taken(task::Header& task) noexcept {
+  task.outcome = observe::Outcome::Cancelled;
+  task.ops->destroy(task);
+}
+
+void Scheduler::finish(task::Header& task, observe::Ticks now) noexcept {
+  if (observe::wants(observe::Event::Task)) {
+    observe::TaskFinished finished;
+    finished.task = task.id;
+    finished.outcome = task.outcome;
+    finished.site = task.site;
+    if (task.outcome == observe::Outcome::Exception) {
+      try {
+        std::rethrow_exception(task.ops->exception(task));
+      } catch (const std::exception& error) {
+        finished.error = error.what();
+        observe::observer()->on_task_finished(finished, now);
+      } catch (...) {
+        finished.error = "an exception that is no std::exception";
+        observe::observer()->on_task_finished(finished, now);
+      }
+    } else {
+      observe::observer()->on_task_finished(finished, now);
+    }
+  }
+  finished_.fetch_add(1, std::memory_order_relaxed);
+  if (task.slot != ~0u) registry_.remove(task);
+  if (task.state.to_complete()) {
+    task::Header* joiner = task.join_task;
+    const auto branch = task.join_branch;
+    task::report_wake(*joiner, branch, observe::ResourceId::None);
+    task::submit(joiner->notify(branch));
+    joiner->drop_reference();
+  }
+  task.drop_reference();
+}
+
+void Scheduler::advance_timers(std::uint64_t now_ns, task::WakeBatch& batch) {
+  for (auto& worker : workers_) {
+    if (worker->timers_.next_deadline_ns() <= now_ns) worker->timers_.advance(now_ns, batch);
+  }
+}
+
+std::uint64_t Scheduler::next_deadline_ns() noexcept {
+  std::uint64_t earliest = kForever;
+  for (auto& worker : workers_) earliest = std::min(earliest, worker->timers_.next_deadline_ns());
+  return earliest;
+}
+
+void Scheduler::timer_inserted(time::Timers& timers, std::uint64_t deadline_ns) noexcept {
+  // A worker that enters a timer into its own wheel looks at it before it sleeps; and should it get
+  // stuck, the watch does.
+  const Context& here = context();
+  if (here.worker != nullptr && &here.worker->timers_ == &timers) return;
+  // seq_cst on both sides: the sleeper publishes its deadline and then reads the wheels; this
+  // thread has written the wheel and now reads the sleeper's deadline. One of them sees the other.
+  const auto sleeps_until_ns = driver_deadline_ns_.load(std::memory_order_seq_cst);
+  if (sleeps_until_ns != 0 && deadline_ns < sleeps_until_ns) driver_.unpark();
+}
+
+bool Scheduler::begin_watch(std::uint32_t worker) noexcept {
+  auto nobody = IdleSet::kNobody;
+  // Relaxed throughout the watch: it only bounds how long something goes unnoticed.
+  return watcher_.compare_exchange_strong(nobody, worker, std::memory_order_relaxed) ||
+         nobody == worker;
+}
+
+bool Scheduler::is_watched() const noexcept {
+  return watcher_.load(std::memory_order_relaxed) != IdleSet::kNobody;
+}
+
+/// `worker` begins to work: somebody who still sleeps has to keep watch.
+void Scheduler::end_watch(std::uint32_t worker) noexcept {
+  auto watcher = worker;
+  watcher_.compare_exchange_strong(watcher, IdleSet::kNobody, std::memory_order_relaxed);
+  if (stopping_.load(std::memory_order_relaxed) || idle_.awake() == workers_.size()) return;
+  watcher = watcher_.load(std::memory_order_relaxed);
+  if (watcher == IdleSet::kNobody)
+    watcher = idle_.any_sleeper();
+  else if (!watch_is_deep_.load(std::memory_order_relaxed))
+    return;
+  // Wakes the thread without a notification: it looks around and goes on sleeping, with a limit.
+  if (watcher != IdleSet::kNobody && watcher != worker) futex_wake(workers_[watcher]->park_word_);
+}
+
+bool Scheduler::rescue(Worker& worker) {
+  const std::uint64_t now_ns = observe::monotonic_ns();
+  if (next_deadline_ns() <= now_ns) {
+    task::WakeBatch batch;
+    advance_timers(now_ns, batch);
+  }
+  // Two looks at least half a watch apart at the same poll: that worker is stuck in it.
+  if (now_ns - worker.looked_at_ns_ >= 5'000'000) {
+    worker.looked_at_ns_ = now_ns;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      Worker& other = *workers_[i];
+      if (&other == &worker) continue;
+      const auto sequence = other.poll_sequence_.load(std::memory_order_relaxed);
+      const bool stuck =
+          sequence == worker.seen_polls_[i] && other.current_.load(std::memory_order_relaxed) != 0;
+      worker.seen_polls_[i] = sequence;
+      if (!stuck) continue;
+      if (task::Header* task = other.lifo_.exchange(nullptr, std::memory_order_acq_rel)) {
+        worker.push_back(task);
+      } else if (task::Header* stolen = worker.steal_from(other)) {
+        worker.push_back(stolen);
+      }
+    }
+  }
+  return worker.has_work();
+}
+
+void Scheduler::count_wake(Worker* worker) noexcept {
+  if (worker != nullptr) {
+    worker->wakes.add();
+  } else {
+    foreign_wakes_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t Scheduler::count_wakes() const noexcept {
+  std::uint64_t sum = foreign_wakes_.load(std::memory_order_relaxed);
+  for (const auto& worker : workers_) sum += worker->wakes.get();
+  return sum;
+}
+std::uint64_t Scheduler::count_polls() const noexcept {
+  std::uint64_t sum = foreign_polls_.load(std::memory_order_relaxed);
+  for (const auto& worker : workers_) sum += worker->polls.get();
+  return sum;
+}
+std::uint64_t Scheduler::count_spawned() const noexcept {
+  std::uint64_t sum = foreign_spawns_.load(std::memory_order_relaxed);
+  for (const auto& worker : workers_) sum += worker->spawns.get();
+  return sum;
+}
+
+// --- Inspector
+// ----------------------------------------------------------------------------------------
+
+observe::RuntimeView Scheduler::runtime() {
+  observe::RuntimeView view;
+  view.runtime = id_;
+  view.workers = static_cast<std::uint32_t>(workers_.size());
+  view.live_tasks = registry_.live();
+  view.spawned_tasks = count_spawned();
+  view.injection_depth = static_cast<std::uint32_t>(injection_.size());
+  view.remote_schedules = remote_schedules_.load(std::memory_order_relaxed);
+  const auto pool = pool_.counters();
+  view.blocking_threads = pool.threads;
+  view.blocking_idle = pool.idle;
+  view.blocking_queue = pool.queued;
+  view.io_registrations = driver_.registrations();
+  view.io_readiness = driver_.readiness();
+  return view;
+}
+
+void Scheduler::visit_workers(observe::WorkerVisitor& visitor) {
+  for (const auto& worker : workers_) visitor.visit(worker->view());
+}
+
+namespace {
+
+/// Reads one task under the registry's lock, so that it can't end. Returns true if it has to be
+/// queued.
+bool visit_header(task::Header& task, observe::Detail detail, std::uint64_t now_ms,
+                  observe::TaskVisitor& visitor) {
+  std::array<observe::Field, 16> fields;
+  std::size_t field_count = 0;
+  observe::TaskView view;
+  view.task = task.id;
+  view.parent = task.parent;
+  view.kind = task.kind;
+  view.runtime = task.runtime;
+  view.site = task.site;
+  if (task.label != nullptr) {
+    view.name = task.label->name;
+    for (const auto& [key, value] : task.label->fields) {
+      if (field_count < fields.size()) fields[field_count++] = {key, value};
+    }
+  }
+  view.fields = std::span(fields.data(), field_count);
+  view.frame_bytes = task.frame_bytes;
+  view.polls = task.polls.load(std::memory_order_relaxed);
+  view.spawned_ms = full_ms(task.spawned_ms, now_ms);
+  const auto last_poll_ms = task.last_poll_ms.load(std::memory_order_relaxed);
+  view.last_poll_ms = view.polls == 0 ? 0 : full_ms(last_poll_ms, now_ms);
+  view.wakers = task.wakers.load(std::memory_order_relaxed);
+  const auto state = task.state.load();
+  view.state = (state & task::State::kComplete) != 0    ? observe::TaskState::Finished
+               : (state & task::State::kRunning) != 0   ? observe::TaskState::Running
+               : (state & task::State::kScheduled) != 0 ? observe::TaskState::Scheduled
+                                                        : observe::TaskState::Idle;
+  if (detail == observe::Detail::Facts || view.state != observe::TaskState::Idle ||
+      !task.state.try_inspect()) {
+    visitor.visit(view);
+    return false;
+  }
+  // The task is this thread's now, as if it were a worker: nothing of it can move.
+  struct Branches {
+    std::vector<observe::Wait> waits;
+    std::vector<std::pair<std::size_t, std::size_t>> ranges;
+    std::vector<bool> cuts;
+    std::vector<task::Site> frames;
+    std::vector<observe::BranchView> views;
+  };
+  // Kept from task to task: a census must not allocate for each.
+  thread_local Branches kept;
+  kept.waits.clear();
+  kept.ranges.clear();
+  kept.cuts.clear();
+  kept.frames.clear();
+  kept.views.clear();
+  task::visit_branches(
+      task, detail == observe::Detail::Stacks,
+      [](const observe::Wait& wait, std::span<const task::Site> frames, bool cut, void* context) {
+        auto& into = *static_cast<Branches*>(context);
+        into.waits.push_back(wait);
+        into.ranges.emplace_back(into.frames.size(), frames.size());
+        into.cuts.push_back(cut);
+        into.frames.insert(into.frames.end(), frames.begin(), frames.end());
+      },
+      &kept);
+  view.polls = task.polls.load(std::memory_order_relaxed);
+  const bool requeue = task.state.to_idle();
+  for (std::size_t i = 0; i < kept.waits.size(); ++i) {
+    const auto [first, count] = kept.ranges[i];
+    kept.views.push_back(
+        {kept.waits[i], std::span(kept.frames).subspan(first, count), kept.cuts[i]});
+  }
+  view.branches = kept.views;
+  visitor.visit(view);
+  return requeue;
+}
+
+}  // namespace
+
+void Scheduler::visit_tasks(observe::TaskCursor& cursor, std::size_t piece, observe::Detail detail,
+                            observe::TaskVisitor& visitor) {
+  // Small lock scopes: a spawning worker waits for one at most.
+  constexpr std::size_t kLocked = 32;
+  const std::uint64_t now_ms = observe::monotonic_ns() / 1'000'000;
+  for (std::size_t visited = 0; visited < piece && !cursor.done; visited += kLocked) {
+    std::array<task::Header*, kLocked> requeue{};
+    std::size_t count = 0;
+    cursor.done = !registry_.visit(cursor.shard, cursor.after_id,
+                                   std::min(kLocked, piece - visited), [&](task::Header& task) {
+                                     if (visit_header(task, detail, now_ms, visitor))
+                                       requeue[count++] = &task;
+                                   });
+    for (std::size_t i = 0; i < count; ++i) submit(requeue[i]);
+  }
+}
+
+bool Scheduler::visit_task(observe::TaskId id, observe::Detail detail,
+                           observe::TaskVisitor& visitor) {
+  const std::uint64_t now_ms = observe::monotonic_ns() / 1'000'000;
+  std::uint32_t shard = 0;
+  std::uint64_t index = 0;
+  bool found = false;
+  for (bool more = true; more && !found;) {
+    task::Header* requeue = nullptr;
+    more = registry_.visit(shard, index, 64, [&](task::Header& task) {
+      if (task.id != id) return;
+      found = true;
+      if (visit_header(task, detail, now_ms, visitor)) requeue = &task;
+    });
+    if (requeue != nullptr) submit(requeue);
+  }
+  return found;
+}
+
+void Scheduler::visit_resources(observe::ResourceVisitor& visitor) {
+  task::ResourceRegistry::instance().visit(visitor);
+}
+
+// --- what time, io and blocking ask
+// -------------------------------------------------------------------
+
+time::Timers& current_timers() noexcept {
+  const Context& here = context();
+  return here.worker != nullptr ? here.worker->timers() : here.scheduler->any_timers();
+}
+
+void timer_inserted(time::Timers& timers, std::uint64_t deadline_ns) noexcept {
+  context().scheduler->timer_inserted(timers, deadline_ns);
+}
+
+namespace {
+Scheduler& current_scheduler(const char* what) {
+  Scheduler* scheduler = context().scheduler;
+  if (scheduler == nullptr) {
+    throw std::logic_error(
+        std::string(what) +
+        " outside a runtime: call it from a task or from within Runtime::block_on");
+  }
+  return *scheduler;
+}
+}  // namespace
+
+io::Driver& current_driver() { return current_scheduler("a socket or pipe was used").driver(); }
+blocking::Pool& current_pool() { return current_scheduler("spawn_blocking was called").pool(); }
+
+}  // namespace taskscope::runtime::scheduler
+
+// --- what tasks ask
+// -----------------------------------------------------------------------------------
+
+namespace taskscope::runtime::task {
+
+using scheduler::Context;
+using scheduler::context;
+
+void submit(Header* task) noexcept {
+  if (task != nullptr) task->scheduler->submit(task);
+}
+
+TaskId current_task_id() noexcept {
+  const Header* task = context().task;
+  return task != nullptr ? task->id : TaskId::None;
+}
+
+WakeOrigin::WakeOrigin(observe::WakeCause cause, int fd) noexcept {
+  Context& here = context();
+  had_ = here.has_origin;
+  cause_before_ = here.cause;
+  fd_before_ = here.fd;
+  here.has_origin = true;
+  here.cause = cause;
+  here.fd = fd;
+}
+WakeOrigin::~WakeOrigin() {
+  Context& here = context();
+  here.has_origin = had_;
+  here.cause = cause_before_;
+  here.fd = fd_before_;
+}
+void WakeOrigin::set_fd(int fd) noexcept { context().fd = fd; }
+
+void report_wake(Header& task, BranchId branch, observe::ResourceId resource) noexcept {
+  const Context& here = context();
+  task.scheduler->count_wake(here.scheduler == task.scheduler ? here.worker : nullptr);
+  if (!observe::wants(observe::Event::Wake)) return;
+  observe::Woken woken;
+  woken.task = task.id;
+  woken.branch = branch;
+  woken.resource = resource;
+  if (here.has_origin) {
+    woken.cause = here.cause;
+    woken.fd = here.fd;
+  } else if (here.task != nullptr) {
+    woken.cause = here.task->kind == TaskKind::Blocking ? observe::WakeCause::Blocking
+                                                        : observe::WakeCause::Task;
+    woken.by = here.task->id;
+  }
+  observe::observer()->on_woken(woken, observe::read_ticks());
+}
+
+std::uint32_t next_random() noexcept {
+  if (auto* worker = context().worker) return worker->next_random();
+  thread_local std::uint32_t state = 0x2545f491u;
+  state = state * 1664525u + 1013904223u;  // Numerical Recipes; only off the workers
+  return state >> 8;
+}
+
+void run_blocking(Header& call) noexcept {
+  const scheduler::ContextScope scope({.scheduler = call.scheduler});
+  call.scheduler->poll(call, nullptr);
+}
+
+void cancel_blocking(Header& call) noexcept {
+  const scheduler::ContextScope scope({.scheduler = call.scheduler});
+  static_cast<void>(call.state.to_cancelled());
+  call.scheduler->poll(call, nullptr);
+}
+
+}  // namespace taskscope::runtime::task

@@ -1,0 +1,120 @@
+/// The multi-thread scheduler: workers, the queue they share, the driver, and the tasks that live.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "taskscope/runtime/blocking/pool.h"
+#include "taskscope/runtime/io/driver.h"
+#include "taskscope/runtime/observe/inspector.h"
+#include "taskscope/runtime/scheduler/idle_set.h"
+#include "taskscope/runtime/scheduler/injection_queue.h"
+#include "taskscope/runtime/scheduler/registry.h"
+#include "taskscope/runtime/scheduler/worker.h"
+#include "taskscope/runtime/task/wake.h"
+
+namespace taskscope::runtime::scheduler {
+
+struct Config {
+  std::uint32_t workers = 1;
+  std::uint32_t max_blocking_threads = 512;
+  std::string thread_name = "taskscope-rt";
+  /// Every so many polls a worker looks at the driver, the wheels and the injection queue.
+  std::uint32_t event_interval = 61;
+};
+
+struct SpawnOptions {
+  observe::TaskKind kind = observe::TaskKind::Task;
+  task::Site site;
+  task::Label* label = nullptr;  ///< owned by the task from then on
+};
+
+class Scheduler final : public observe::Inspector {
+ public:
+  explicit Scheduler(Config config);
+  ~Scheduler() override;
+
+  /// Starts the workers. Throws std::system_error when not even one thread can be had; fewer are
+  /// accepted by none: those that were started are stopped again.
+  void start();
+  /// Stops the workers, waits for running blocking calls, and destroys every task. Once; not from a
+  /// worker.
+  void shutdown();
+  [[nodiscard]] bool is_shut_down() const noexcept {
+    return shut_down_.load(std::memory_order_acquire);
+  }
+
+  /// Completes the header in front of a body and makes it a living task; queues it unless it is a
+  /// blocking call or a block_on. If the runtime has shut down the task is cancelled at once.
+  void adopt(task::Header& task, const task::BodyOps& ops, const SpawnOptions& options) noexcept;
+  /// Queues a scheduled task. Any thread.
+  void submit(task::Header* task) noexcept;
+  /// Polls a task popped from a queue, on behalf of `worker` or of a thread that is none.
+  void poll(task::Header& task, Worker* worker);
+  /// The one way a task ends: outcome is set, the body has ended or is destroyed.
+  void finish(task::Header& task, observe::Ticks now) noexcept;
+  /// The owner of kRunning destroys the body and ends the task.
+  void cancel_taken(task::Header& task) noexcept;
+  void notify_one() noexcept;
+
+  [[nodiscard]] io::Driver& driver() noexcept { return driver_; }
+  [[nodiscard]] blocking::Pool& pool() noexcept { return pool_; }
+  [[nodiscard]] time::Timers& any_timers() noexcept { return workers_.front()->timers(); }
+  void timer_inserted(time::Timers& timers, std::uint64_t deadline_ns) noexcept;
+  [[nodiscard]] const Config& config() const noexcept { return config_; }
+  [[nodiscard]] std::uint64_t count_wakes() const noexcept;
+  [[nodiscard]] std::uint64_t count_polls() const noexcept;
+  [[nodiscard]] std::uint64_t count_spawned() const noexcept;
+  [[nodiscard]] std::uint64_t count_finished() const noexcept {
+    return finished_.load(std::memory_order_relaxed);
+  }
+  void count_wake(Worker* worker) noexcept;
+
+  // Inspector
+  observe::RuntimeView runtime() override;
+  void visit_workers(observe::WorkerVisitor& visitor) override;
+  void visit_tasks(observe::TaskCursor& cursor, std::size_t piece, observe::Detail detail,
+                   observe::TaskVisitor& visitor) override;
+  bool visit_task(observe::TaskId id, observe::Detail detail,
+                  observe::TaskVisitor& visitor) override;
+  void visit_resources(observe::ResourceVisitor& visitor) override;
+
+ private:
+  friend class Worker;
+
+  void advance_timers(std::uint64_t now_ns, task::WakeBatch& batch);
+  [[nodiscard]] std::uint64_t next_deadline_ns() noexcept;
+  [[nodiscard]] bool begin_watch(std::uint32_t worker) noexcept;
+  void end_watch(std::uint32_t worker) noexcept;
+  [[nodiscard]] bool is_watched() const noexcept;
+  bool rescue(Worker& worker);
+  void destroy_all_tasks() noexcept;
+
+  const Config config_;
+  const observe::RuntimeId id_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  InjectionQueue injection_;
+  IdleSet idle_;
+  Registry registry_;
+  std::mutex driver_mutex_;  ///< held by the worker that polls the driver
+  io::Driver driver_;
+  /// What the worker in the driver sleeps until; 0: nobody sleeps there. Written by that worker.
+  std::atomic<std::uint64_t> driver_deadline_ns_{0};
+  blocking::Pool pool_;
+  /// The sleeping worker that keeps watch (see worker.cpp), kNobody for none; taken and given back
+  /// by itself.
+  std::atomic<std::uint32_t> watcher_{IdleSet::kNobody};
+  std::atomic<bool> watch_is_deep_{false};  ///< the watcher sleeps without a limit; written by it
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> shut_down_{false};
+  std::atomic<std::uint64_t> remote_schedules_{0}, foreign_polls_{0}, foreign_wakes_{0},
+      foreign_spawns_{0}, finished_{0};
+  std::atomic<std::uint32_t> next_shard_{0};
+};
+
+}  // namespace taskscope::runtime::scheduler

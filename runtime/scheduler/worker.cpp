@@ -1,0 +1,332 @@
+/// The worker's loop, and how it sleeps.
+///
+/// Order of looking for work: LIFO slot (a few times in a row), own queue, injection queue; then
+/// the other workers' queues; then sleep. Every `event_interval` polls the worker looks after the
+/// driver, the wheels and the injection queue first, so that none of them starves.
+///
+/// One sleeping worker sits in the driver, until the earliest deadline of all wheels. Of the others
+/// one keeps watch while anybody works: it wakes every kWatch to see whether the driver is
+/// unattended or a worker is stuck in one poll with a task in its LIFO slot, because a poll that
+/// blocks must not hold up timers, I/O and other tasks while a worker sleeps. When everybody sleeps
+/// nobody wakes for nothing.
+#include "taskscope/runtime/scheduler/worker.h"
+
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "taskscope/runtime/observe/observer.h"
+#include "taskscope/runtime/scheduler/context.h"
+#include "taskscope/runtime/scheduler/futex.h"
+#include "taskscope/runtime/scheduler/scheduler.h"
+
+namespace taskscope::runtime::scheduler {
+
+namespace {
+constexpr std::uint32_t kAwake = 0, kNotified = 1, kSleeping = 2, kInDriver = 3;
+constexpr std::uint64_t kWatchNs = 10'000'000;
+/// After so many watches in which nothing moved the watch ends until a worker has something to do.
+constexpr std::uint32_t kQuietWatches = 100;
+/// Tasks run from the LIFO slot in a row before the queue has its turn; as in tokio.
+constexpr std::uint32_t kLifoPolls = 3;
+}  // namespace
+
+Worker::Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id,
+               std::uint32_t workers)
+    : scheduler_(scheduler),
+      index_(index),
+      id_(id),
+      random_(0x9e3779b9u * (index + 1)),
+      seen_polls_(workers),
+      timers_(observe::monotonic_ns()) {}
+
+void Worker::run() {
+  tid_.store(static_cast<std::int32_t>(syscall(SYS_gettid)), std::memory_order_relaxed);
+  const ContextScope scope({.scheduler = &scheduler_, .worker = this});
+  refresh_clock();
+  awake_since_ns_ = observe::monotonic_ns();
+  awake_since_published_ns_.store(awake_since_ns_, std::memory_order_relaxed);
+  while (!scheduler_.stopping_.load(std::memory_order_relaxed)) {
+    task::Header* task = next_task();
+    if (task == nullptr) task = search();
+    if (task == nullptr) {
+      park();
+      continue;
+    }
+    found_work();
+    scheduler_.poll(*task, this);
+  }
+}
+
+void Worker::found_work() {
+  if (!searching_) return;
+  searching_ = false;
+  if (scheduler_.idle_.stop_searching()) scheduler_.notify_one();
+}
+
+std::uint32_t Worker::next_random() noexcept {
+  // xorshift32 (Marsaglia 2003)
+  random_ ^= random_ << 13;
+  random_ ^= random_ >> 17;
+  random_ ^= random_ << 5;
+  return random_;
+}
+
+void Worker::submit(task::Header* task) noexcept {
+  local_schedules.add();
+  // Acquire and release: a thief may take the task from here.
+  if (task::Header* displaced = lifo_.exchange(task, std::memory_order_acq_rel))
+    push_back(displaced);
+}
+
+void Worker::push_back(task::Header* task) noexcept {
+  if (!queue_.push(task)) overflow(task);
+  scheduler_.notify_one();
+}
+
+/// Half of a full queue, and the task that did not fit, go where every worker finds them.
+void Worker::overflow(task::Header* task) noexcept {
+  overflows.add();
+  task::Header* first = nullptr;
+  task::Header* last = nullptr;
+  std::size_t count = 0;
+  const auto append = [&](task::Header* item) {
+    item->queue_next = nullptr;
+    if (last == nullptr) {
+      first = item;
+    } else {
+      last->queue_next = item;
+    }
+    last = item;
+    ++count;
+  };
+  while (count < kQueueCapacity / 2) {
+    task::Header* item = queue_.pop();
+    if (item == nullptr) break;
+    append(item);
+  }
+  append(task);
+  scheduler_.injection_.push_chain(first, last, count);
+}
+
+task::Header* Worker::take_injected(std::size_t limit) {
+  std::size_t count = 0;
+  task::Header* first = scheduler_.injection_.pop_chain(limit, count);
+  if (first == nullptr) return nullptr;
+  for (task::Header* task = first->queue_next; task != nullptr;) {
+    task::Header* next = task->queue_next;
+    if (!queue_.push(task)) overflow(task);
+    task = next;
+  }
+  if (count > 1) scheduler_.notify_one();
+  return first;
+}
+
+task::Header* Worker::next_task() {
+  if (++tick_ % scheduler_.config_.event_interval == 0) {
+    maintain();
+    if (task::Header* task = take_injected(1)) return task;
+  }
+  if (lifo_.load(std::memory_order_relaxed) != nullptr) {
+    if (task::Header* task = lifo_.exchange(nullptr, std::memory_order_acq_rel)) {
+      if (++lifo_polls_ <= kLifoPolls || queue_.empty()) return task;
+      if (!queue_.push(task)) overflow(task);
+    }
+  }
+  lifo_polls_ = 0;
+  if (task::Header* task = queue_.pop()) return task;
+  const std::size_t share = scheduler_.injection_.size() / scheduler_.workers_.size() + 1;
+  return take_injected(std::min(share, kQueueCapacity / 2));
+}
+
+task::Header* Worker::steal_from(Worker& victim) {
+  std::array<task::Header*, kQueueCapacity / 2> stolen;
+  const std::size_t count = victim.queue_.steal(stolen.data(), stolen.size());
+  if (count == 0) return nullptr;
+  steals.add(count);
+  steal_operations.add();
+  if (observe::wants(observe::Event::Worker)) {
+    observe::observer()->on_worker_stole(id_, victim.id_, static_cast<std::uint32_t>(count),
+                                         observe::read_ticks());
+  }
+  for (std::size_t i = 1; i < count; ++i) {
+    if (!queue_.push(stolen[i])) overflow(stolen[i]);
+  }
+  return stolen[0];
+}
+
+task::Header* Worker::search() {
+  const auto workers = static_cast<std::uint32_t>(scheduler_.workers_.size());
+  if (workers == 1) return nullptr;
+  if (!searching_) {
+    if (!scheduler_.idle_.try_search()) return nullptr;
+    searching_ = true;
+  }
+  const std::uint32_t start = next_random() % workers;
+  for (std::uint32_t i = 0; i < workers; ++i) {
+    Worker& victim = *scheduler_.workers_[(start + i) % workers];
+    if (&victim == this) continue;
+    if (task::Header* task = steal_from(victim)) return task;
+  }
+  return take_injected(1);
+}
+
+void Worker::refresh_clock() noexcept {
+  now_ms_ = static_cast<std::uint32_t>(observe::monotonic_ns() / 1'000'000);
+}
+
+void Worker::maintain() {
+  const std::uint64_t now_ns = observe::monotonic_ns();
+  now_ms_ = static_cast<std::uint32_t>(now_ns / 1'000'000);
+  ticks_carried_ = false;
+  task::WakeBatch batch;
+  if (scheduler_.driver_mutex_.try_lock()) {
+    scheduler_.driver_.poll(0, batch);
+    scheduler_.driver_mutex_.unlock();
+  }
+  scheduler_.advance_timers(now_ns, batch);
+}
+
+void Worker::park() {
+  ticks_carried_ = false;
+  const bool was_searching = searching_;
+  searching_ = false;
+  if (scheduler_.idle_.sleep(index_, was_searching)) {
+    // The last searcher: work that came after its look must not be left alone with everybody
+    // asleep.
+    bool any = scheduler_.injection_.size() != 0;
+    for (const auto& worker : scheduler_.workers_) any = any || !worker->queue_.empty();
+    if (any) scheduler_.notify_one();
+  }
+
+  parks.add();
+  const std::uint64_t parked_at_ns = observe::monotonic_ns();
+  busy_ns_.store(busy_ns_.load(std::memory_order_relaxed) + parked_at_ns - awake_since_ns_,
+                 std::memory_order_relaxed);
+  awake_since_published_ns_.store(0, std::memory_order_relaxed);
+  if (observe::wants(observe::Event::Worker)) {
+    observe::observer()->on_worker_parked(id_, observe::read_ticks());
+  }
+  for (;;) {
+    if (scheduler_.stopping_.load(std::memory_order_relaxed)) break;
+    sleep_until_woken();
+    if (has_work()) {
+      // If somebody notified this worker as well it has to search when its own work is done.
+      if (!scheduler_.idle_.wake_self(index_)) searching_ = true;
+      break;
+    }
+    if (!scheduler_.idle_.is_asleep(index_)) {
+      searching_ = true;
+      break;
+    }
+    noops.add();
+  }
+  if (observe::wants(observe::Event::Worker)) {
+    observe::observer()->on_worker_unparked(id_, observe::read_ticks());
+  }
+  refresh_clock();
+  awake_since_ns_ = observe::monotonic_ns();
+  awake_since_published_ns_.store(awake_since_ns_, std::memory_order_relaxed);
+  scheduler_.end_watch(index_);
+}
+
+void Worker::sleep_until_woken() {
+  if (scheduler_.driver_mutex_.try_lock()) {
+    task::WakeBatch batch;
+    auto expected = kAwake;
+    // Release and acquire throughout park_word_: what the notifier queued is seen.
+    if (park_word_.compare_exchange_strong(expected, kInDriver, std::memory_order_acq_rel)) {
+      const bool others_work = scheduler_.idle_.awake() > 0;
+      // Published before the deadlines are read: see timer_inserted().
+      scheduler_.driver_deadline_ns_.store(kForever, std::memory_order_seq_cst);
+      const std::uint64_t deadline_ns = scheduler_.next_deadline_ns();
+      const std::uint64_t now_ns = observe::monotonic_ns();
+      std::int64_t timeout_ns = -1;
+      if (deadline_ns != kForever) {
+        scheduler_.driver_deadline_ns_.store(deadline_ns, std::memory_order_relaxed);
+        timeout_ns = deadline_ns > now_ns ? static_cast<std::int64_t>(deadline_ns - now_ns) : 0;
+      }
+      // With nobody to keep watch the one in the driver does.
+      if (others_work && (timeout_ns < 0 || timeout_ns > static_cast<std::int64_t>(kWatchNs)) &&
+          !scheduler_.is_watched()) {
+        timeout_ns = static_cast<std::int64_t>(kWatchNs);
+      }
+      scheduler_.driver_.poll(timeout_ns, batch);
+      scheduler_.driver_deadline_ns_.store(0, std::memory_order_relaxed);
+    }
+    park_word_.exchange(kAwake, std::memory_order_acq_rel);
+    scheduler_.driver_mutex_.unlock();
+    refresh_clock();
+    scheduler_.advance_timers(observe::monotonic_ns(), batch);
+    batch.submit_all();
+    if (!has_work()) scheduler_.rescue(*this);
+    return;
+  }
+
+  auto expected = kAwake;
+  if (!park_word_.compare_exchange_strong(expected, kSleeping, std::memory_order_acq_rel)) {
+    park_word_.exchange(kAwake, std::memory_order_acq_rel);
+    return;
+  }
+  const bool watching = scheduler_.begin_watch(index_);
+  const bool timed = watching && quiet_watches_ < kQuietWatches;
+  if (watching) scheduler_.watch_is_deep_.store(!timed, std::memory_order_seq_cst);
+  futex_wait(park_word_, kSleeping, timed ? kWatchNs : kForever);
+  if (park_word_.exchange(kAwake, std::memory_order_acq_rel) == kNotified) {
+    quiet_watches_ = 0;
+    return;
+  }
+  if (!watching) return;
+  // Woken by the clock, or by a worker that began to work while the watch was deep.
+  quiet_watches_ =
+      scheduler_.rescue(*this) || !timed || scheduler_.idle_.awake() > 0 ? 0 : quiet_watches_ + 1;
+}
+
+void Worker::unpark() noexcept {
+  switch (park_word_.exchange(kNotified, std::memory_order_acq_rel)) {
+    case kSleeping:
+      futex_wake(park_word_);
+      break;
+    case kInDriver:
+      scheduler_.driver_.unpark();
+      break;
+    default:
+      break;
+  }
+}
+
+observe::WorkerView Worker::view() const noexcept {
+  observe::WorkerView view;
+  view.worker = id_;
+  view.runtime = scheduler_.id_;
+  view.index = index_;
+  view.tid = tid_.load(std::memory_order_relaxed);
+  view.current = observe::TaskId{current_.load(std::memory_order_relaxed)};
+  view.poll_sequence = poll_sequence_.load(std::memory_order_relaxed);
+  const auto awake_since_ns = awake_since_published_ns_.load(std::memory_order_relaxed);
+  view.parked = awake_since_ns == 0;
+  view.queue_depth = static_cast<std::uint32_t>(queue_.size()) +
+                     (lifo_.load(std::memory_order_relaxed) != nullptr ? 1 : 0);
+  const auto occupancy = timers_.occupancy();
+  std::copy(occupancy.begin(), occupancy.end(), std::begin(view.wheel));
+  view.late_max_ns = timers_.late_max_ns();
+  auto& counters = view.counters;
+  counters.busy_ns = busy_ns_.load(std::memory_order_relaxed);
+  if (!view.parked) {
+    const auto now_ns = observe::monotonic_ns();
+    if (now_ns > awake_since_ns) counters.busy_ns += now_ns - awake_since_ns;
+  }
+  counters.polls = polls.get();
+  counters.parks = parks.get();
+  counters.noops = noops.get();
+  counters.steals = steals.get();
+  counters.steal_operations = steal_operations.get();
+  counters.local_schedules = local_schedules.get();
+  counters.overflows = overflows.get();
+  counters.budget_yields = budget_yields.get();
+  counters.timers_fired = timers_.fired();
+  counters.timers_late = timers_.late();
+  return view;
+}
+
+}  // namespace taskscope::runtime::scheduler

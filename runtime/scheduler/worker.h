@@ -1,0 +1,104 @@
+/// A thread that runs tasks: its queue, its timers, its counters, and how it sleeps.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "taskscope/runtime/observe/facts.h"
+#include "taskscope/runtime/scheduler/local_queue.h"
+#include "taskscope/runtime/task/header.h"
+#include "taskscope/runtime/time/timers.h"
+
+namespace taskscope::runtime::scheduler {
+
+class Scheduler;
+
+/// A count that one thread writes and anybody reads. Relaxed: it publishes nothing.
+class Counter {
+ public:
+  void add(std::uint64_t amount = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t get() const noexcept {
+    return value_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+class Worker {
+ public:
+  static constexpr std::size_t kQueueCapacity = 256;
+  using Queue = LocalQueue<task::Header, kQueueCapacity>;
+
+  Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id, std::uint32_t workers);
+
+  void run();                                   // the worker's thread
+  void submit(task::Header* task) noexcept;     // worker thread only: to the LIFO slot
+  void push_back(task::Header* task) noexcept;  // worker thread only: behind what is queued
+  void unpark() noexcept;                       // any thread
+  [[nodiscard]] observe::WorkerView view() const noexcept;  // any thread
+
+  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+  [[nodiscard]] observe::WorkerId id() const noexcept { return id_; }
+  [[nodiscard]] time::Timers& timers() noexcept { return timers_; }
+  [[nodiscard]] std::uint32_t now_ms() const noexcept { return now_ms_; }  // worker thread only
+  [[nodiscard]] std::uint32_t next_random() noexcept;                      // worker thread only
+
+  Counter polls, wakes, parks, noops, steals, steal_operations, local_schedules, overflows,
+      budget_yields, spawns;
+
+ private:
+  friend class Scheduler;
+
+  [[nodiscard]] task::Header* next_task();
+  [[nodiscard]] task::Header* take_injected(std::size_t limit);
+  [[nodiscard]] task::Header* search();
+  [[nodiscard]] task::Header* steal_from(Worker& victim);
+  void run_task(task::Header& task);
+  void park();
+  void sleep_until_woken();
+  void maintain();
+  void refresh_clock() noexcept;
+  void overflow(task::Header* task) noexcept;
+  void found_work();
+  [[nodiscard]] bool has_work() const noexcept {
+    return lifo_.load(std::memory_order_relaxed) != nullptr || !queue_.empty();
+  }
+
+  // --- this worker only
+  Scheduler& scheduler_;
+  const std::uint32_t index_;
+  const observe::WorkerId id_;
+  std::uint32_t random_;
+  std::uint32_t tick_ = 0;
+  std::uint32_t now_ms_ = 0;
+  std::uint32_t lifo_polls_ = 0;
+  bool searching_ = false;
+  observe::Ticks carried_ticks_{};  ///< a poll's end that is also the next one's start
+  bool ticks_carried_ = false;
+  std::uint64_t awake_since_ns_ = 0;
+  std::uint32_t quiet_watches_ = 0;
+  std::uint64_t looked_at_ns_ = 0;         ///< when rescue() last noted the others' polls
+  std::vector<std::uint64_t> seen_polls_;  ///< a worker each: its poll_sequence_ then
+  // --- written by this worker, read by others
+  alignas(64) std::atomic<std::uint64_t> current_{0};  ///< id of the task being polled
+  std::atomic<std::uint64_t> poll_sequence_{0};
+  std::atomic<std::uint64_t> busy_ns_{0};                   ///< up to the last park
+  std::atomic<std::uint64_t> awake_since_published_ns_{0};  ///< 0: parked
+  std::atomic<std::int32_t> tid_{0};
+  // --- shared
+  alignas(64) std::atomic<task::Header*> lifo_{
+      nullptr};  ///< exchanged by the worker and by thieves
+  Queue queue_;
+  alignas(64) std::atomic<std::uint32_t> park_word_{
+      0};  ///< kAwake, kNotified, kSleeping, kInDriver
+  time::Timers timers_;
+  std::thread thread_;
+};
+
+}  // namespace taskscope::runtime::scheduler

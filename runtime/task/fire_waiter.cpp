@@ -1,0 +1,33 @@
+#include <thread>
+
+#include "taskscope/runtime/task/waiter.h"
+#include "taskscope/runtime/task/wake.h"
+
+namespace taskscope::runtime::task {
+
+Header* FireWaiter::fire(observe::ResourceId resource) noexcept {
+  Header& task = *branch_->task;
+  // Release: pairs with fired()'s acquire; what the waker handed over is seen.
+  phase_.store(kFiring, std::memory_order_release);
+  report_wake(task, branch_->id, resource);
+  Header* queued = branch_->is_arm             ? task.notify(branch_->id)
+                   : task.state.to_scheduled() ? &task
+                                               : nullptr;
+  phase_.store(kFired, std::memory_order_release);
+  return queued;
+}
+
+std::uint8_t FireWaiter::wait_until_fired() const noexcept {
+  // Short unless the firing thread was preempted between its two steps; then let it run.
+  for (int spins = 0; spins < 64; ++spins) {
+    const auto phase = phase_.load(std::memory_order_acquire);
+    if (phase != kFiring) return phase;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  std::this_thread::yield();
+  return phase_.load(std::memory_order_acquire);
+}
+
+}  // namespace taskscope::runtime::task

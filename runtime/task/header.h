@@ -1,0 +1,137 @@
+/// What the runtime keeps of a task, in front of the task's body, in the same allocation.
+///
+///     one allocation:  [ Header | coroutine frame (resume, destroy, promise, locals) ]
+///
+/// Every frame of Task<T> has room for a Header in front, because a coroutine is made before
+/// anybody knows whether it will be spawned or awaited by another; an awaited frame leaves all but
+/// one word of it untouched. The body can end before the memory does: destroying the frame gives
+/// the memory to the reference count.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "taskscope/runtime/observe/facts.h"
+#include "taskscope/runtime/task/state.h"
+
+namespace taskscope::runtime::scheduler {
+class Scheduler;
+}
+
+namespace taskscope::runtime::task {
+
+using observe::BranchId;
+using observe::Site;
+using observe::TaskId;
+using observe::TaskKind;
+
+class Header;
+class PromiseBase;
+class Waiter;
+class Arm;
+
+/// A strand of awaiting inside a task: the task's own body, or an arm of select, join, timeout.
+/// All of it belongs to whoever holds the task's kRunning bit.
+class Branch {
+ public:
+  Header* task = nullptr;
+  PromiseBase* leaf = nullptr;  ///< the innermost suspended coroutine: what a wake resumes
+  Waiter* waiter = nullptr;     ///< what it waits for; null before the first poll
+  BranchId id = BranchId::Root;
+  bool is_arm = false;
+  bool woken = false;  ///< a wake named this branch; taken from Header::ready
+};
+
+/// What differs between a coroutine and a blocking call, as one static table a type.
+struct BodyOps {
+  void (*destroy)(Header&) noexcept;  ///< destroys the body, and with it its share of the memory
+  void (*run)(Header&) noexcept;      ///< blocking calls: makes the call; null for coroutines
+  std::exception_ptr (*exception)(Header&) noexcept;  ///< of a completed body; null: none
+};
+
+/// Name and fields, for tasks that have them.
+struct Label {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+class alignas(16) Header {
+ public:
+  State state;
+  union {
+    Header* queue_next = nullptr;               ///< link of the injection queue
+    std::atomic<std::uint32_t>* parked_thread;  ///< BlockOn: what the thread in block_on sleeps on
+  };
+  scheduler::Scheduler* scheduler = nullptr;
+  const BodyOps* ops = nullptr;
+  TaskId id = TaskId::None;
+  TaskId parent = TaskId::None;
+  Site site;
+  Branch root;
+  Arm* arms = nullptr;  ///< live arms, newest first; owner of kRunning only
+  /// Branches named by a wake, as bits of (id mod 64): a hint that says which branches to ask.
+  std::atomic<std::uint64_t> ready{0};
+  Header* join_task = nullptr;  ///< the task that awaits this one; owned as State::kJoinWaker says
+  Label* label = nullptr;
+  // Written by the owner of kRunning, read by anybody: relaxed, they publish nothing.
+  std::atomic<std::uint32_t> polls{0};
+  std::atomic<std::uint32_t> last_poll_ms{0};
+  std::uint32_t spawned_ms =
+      0;  ///< both: low half of CLOCK_MONOTONIC in ms, from the worker's cached tick
+  std::uint32_t frame_bytes = 0;
+  std::uint32_t slot = 0;  ///< in the registry
+  std::atomic<std::uint32_t> wakers{0};
+  BranchId join_branch = BranchId::Root;
+  std::uint16_t last_branch = 0;
+  TaskKind kind = TaskKind::Task;
+  observe::RuntimeId runtime = observe::RuntimeId::None;
+  observe::Outcome outcome = observe::Outcome::Done;
+  bool body_done = false;  ///< the body ran to its end in this poll
+  bool yielded = false;    ///< the branch that ran last asked to run again
+  bool out_of_budget = false;
+  std::uint8_t budget = 0;  ///< awaits left in this poll
+
+  Header() noexcept = default;
+  Header(const Header&) = delete;
+  Header& operator=(const Header&) = delete;
+
+  [[nodiscard]] void* body() noexcept { return this + 1; }
+  [[nodiscard]] static Header& of_body(void* body) noexcept {
+    return static_cast<Header*>(body)[-1];
+  }
+
+  void add_reference() noexcept { state.add_reference(); }
+  void drop_reference() noexcept;
+
+  /// Names a branch and wakes. Null: somebody else queues the task or it runs or is over.
+  [[nodiscard]] Header* notify(BranchId branch) noexcept {
+    // Release: pairs with the acquire exchange in the poll; what the waker wrote is seen with the
+    // bit.
+    ready.fetch_or(bit_of(branch), std::memory_order_release);
+    return state.to_scheduled() ? this : nullptr;
+  }
+  [[nodiscard]] static std::uint64_t bit_of(BranchId branch) noexcept {
+    return std::uint64_t{1} << (observe::number(branch) % 64);
+  }
+};
+
+/// Memory for a header and `body_bytes` behind it. Throws std::bad_alloc.
+[[nodiscard]] inline void* allocate_body(std::size_t body_bytes) {
+  auto* header = static_cast<Header*>(::operator new(sizeof(Header) + body_bytes));
+  // Only the word that tells a task from an awaited frame.
+  new (&header->state) State;
+  header->state.init_none();
+  return header->body();
+}
+/// Called when a body is gone: frees the memory now, or leaves it to the references of a task.
+inline void release_body(void* body) noexcept {
+  Header& header = Header::of_body(body);
+  if (!header.state.is_task()) ::operator delete(&header);
+}
+
+}  // namespace taskscope::runtime::task

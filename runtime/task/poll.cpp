@@ -1,0 +1,135 @@
+#include "taskscope/runtime/task/poll.h"
+
+#include <array>
+#include <utility>
+
+namespace taskscope::runtime::task {
+
+namespace {
+
+/// Turns the bits that wakes left into marks on branches. An arm shares its bit with others once
+/// there were more than 63: a mark too many asks a waiter in vain.
+void take_ready(Header& task) noexcept {
+  // Relaxed look first: a plain task woken through its waiter has none, and saves the exchange.
+  if (task.ready.load(std::memory_order_relaxed) == 0) return;
+  // Acquire: pairs with notify().
+  const auto bits = task.ready.exchange(0, std::memory_order_acquire);
+  if ((bits & Header::bit_of(BranchId::Root)) != 0) task.root.woken = true;
+  for (Arm* arm = task.arms; arm != nullptr; arm = arm->next) {
+    if ((bits & Header::bit_of(arm->id)) != 0) arm->woken = true;
+  }
+}
+
+bool may_go_on(Branch& branch) noexcept {
+  const bool woken = std::exchange(branch.woken, false);
+  return branch.leaf != nullptr && (branch.waiter == nullptr || branch.waiter->ready(woken));
+}
+
+Branch* next_runnable(Header& task) noexcept {
+  if (may_go_on(task.root)) return &task.root;
+  // From the start each time: what was resumed last may have destroyed arms or made new ones.
+  for (Arm* arm = task.arms; arm != nullptr; arm = arm->next) {
+    if (arm->woken && may_go_on(*arm)) return arm;
+  }
+  return nullptr;
+}
+
+observe::Wait wait_of(const Branch& branch) noexcept {
+  observe::Wait wait;
+  wait.branch = branch.id;
+  if (branch.is_arm) {
+    const auto& arm = static_cast<const Arm&>(branch);
+    wait.parent = arm.group->owner()->id;
+  }
+  if (branch.leaf != nullptr) wait.site = branch.leaf->site();
+  if (branch.waiter != nullptr) branch.waiter->describe(wait);
+  return wait;
+}
+
+}  // namespace
+
+void poll_body(Header& task) {
+  task.budget = kBudget;
+  task.yielded = false;
+  task.out_of_budget = false;
+  take_ready(task);
+  while (Branch* branch = next_runnable(task)) {
+    branch->waiter = nullptr;
+    branch->leaf->handle().resume();
+    if (task.body_done) return;
+  }
+}
+
+std::size_t collect_waits(const Header& task, std::span<observe::Wait> out) noexcept {
+  std::size_t count = 0;
+  if (out.empty()) return 0;
+  out[count++] = wait_of(task.root);
+  for (const Arm* arm = task.arms; arm != nullptr && count < out.size(); arm = arm->next) {
+    // An arm that is done waits for nothing; its group knows.
+    if (arm->leaf != nullptr) out[count++] = wait_of(*arm);
+  }
+  return count;
+}
+
+void visit_branches(const Header& task, bool with_frames, BranchVisit visit, void* context) {
+  std::array<Site, kMaxFrames> frames;
+  const auto visit_one = [&](const Branch& branch) {
+    std::size_t count = 0;
+    bool cut = false;
+    if (with_frames && branch.leaf != nullptr) {
+      std::size_t depth = 0;
+      for (const PromiseBase* at = branch.leaf; at != nullptr; at = at->awaiter()) ++depth;
+      cut = depth > kMaxFrames;
+      count = cut ? kMaxFrames : depth;
+      // Root first. Of a stack too deep the innermost frames stay, and the outermost one.
+      std::size_t i = count;
+      const PromiseBase* at = branch.leaf;
+      for (; at != nullptr && i > (cut ? 1u : 0u); at = at->awaiter()) frames[--i] = at->site();
+      if (cut) {
+        while (at->awaiter() != nullptr) at = at->awaiter();
+        frames[0] = at->site();
+      }
+    }
+    visit(wait_of(branch), std::span(frames.data(), count), cut, context);
+  };
+  visit_one(task.root);
+  for (const Arm* arm = task.arms; arm != nullptr; arm = arm->next) {
+    if (arm->leaf != nullptr) visit_one(*arm);
+  }
+}
+
+void Group::link(Arm& arm, Branch& owner) noexcept {
+  Header& task = *owner.task;
+  arm.task = &task;
+  arm.is_arm = true;
+  // Id 0 is the root's; ids are reused only after 65,535 arms of one task.
+  if (++task.last_branch == 0) task.last_branch = 1;
+  arm.id = BranchId{task.last_branch};
+  arm.next = task.arms;
+  arm.link = &task.arms;
+  if (arm.next != nullptr) arm.next->link = &arm.next;
+  task.arms = &arm;
+}
+
+void Group::unlink(Arm& arm) noexcept {
+  if (arm.link == nullptr) return;
+  *arm.link = arm.next;
+  if (arm.next != nullptr) arm.next->link = arm.link;
+  arm.link = nullptr;
+}
+
+void Group::satisfy() noexcept {
+  satisfied_ = true;
+  // Within the poll: the owner goes on when the arm's last suspension has returned to poll_body.
+  branch_->woken = true;
+}
+
+void Header::drop_reference() noexcept {
+  if (!state.drop_reference()) return;
+  // A cancelled body was destroyed when it was cancelled; others hold the result until here.
+  if (outcome != observe::Outcome::Cancelled) ops->destroy(*this);
+  delete label;
+  ::operator delete(this);
+}
+
+}  // namespace taskscope::runtime::task

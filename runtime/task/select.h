@@ -1,0 +1,229 @@
+/// Awaiting several things at once, within one task: select and join.
+///
+/// Every argument becomes an arm of the task: a branch that is resumed by its own wakes. Arguments
+/// are Tasks or awaitables of this runtime; temporaries live until the await ends, so write
+/// `co_await select(...)` in one go.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <variant>
+
+#include "taskscope/runtime/task/task.h"
+
+namespace taskscope::runtime {
+
+namespace task {
+
+template <class T>
+using Wrapped = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+template <class A>
+auto leaf_result_of(A&& awaitable) {
+  if constexpr (LeafAwaitable<A>) {
+    return std::type_identity<decltype(awaitable.await_resume())>{};
+  } else {
+    return std::type_identity<decltype(std::forward<A>(awaitable).awaiter().await_resume())>{};
+  }
+}
+template <class A>
+using LeafResult = typename decltype(leaf_result_of(std::declval<A>()))::type;
+
+/// An arm's body for an awaitable that is no Task. The await is shown at the site of the
+/// combinator.
+template <class A>
+Task<std::decay_t<LeafResult<A>>> as_task(A&& awaitable) {
+  Inherited<A> inner(std::forward<A>(awaitable));
+  co_return co_await inner;
+}
+template <class T>
+Task<T> as_task(Task<T>&& task) {
+  return std::move(task);
+}
+template <class A>
+using ArmResult = typename decltype(as_task(std::declval<A>()))::Result;
+
+/// A seed for the order of a select's arms; from the calling worker.
+[[nodiscard]] std::uint32_t next_random() noexcept;
+
+/// Tasks in arms, and their beginning and end: what select, join and timeout share.
+template <class... T>
+class Arms : public Group {
+ public:
+  static constexpr bool kUnbudgeted = true;  // the arms' own leaves pay
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+ protected:
+  Arms(observe::BranchMode mode, Task<T>&&... tasks) noexcept
+      : Group(mode), tasks_(std::move(tasks)...) {
+    for (std::uint32_t i = 0; i < sizeof...(T); ++i) arms_[i].index = i;
+  }
+  ~Arms() { unlink_all(); }
+
+  /// Runs every arm up to its first wait, beginning with `first`; stops when the group is
+  /// satisfied. False: it is satisfied already, and the owner goes on at once.
+  template <class Promise>
+  bool start(std::coroutine_handle<Promise> awaiting, std::uint32_t first) {
+    suspend(awaiting);
+    for (std::uint32_t i = 0; i < sizeof...(T) && !satisfied_; ++i) {
+      start_arm((first + i) % static_cast<std::uint32_t>(sizeof...(T)),
+                std::index_sequence_for<T...>{});
+    }
+    if (!satisfied_) return true;
+    branch_->woken = false;
+    branch_->waiter = nullptr;
+    return false;
+  }
+  void destroy_all() noexcept {
+    unlink_all();
+    destroy(std::index_sequence_for<T...>{});
+  }
+  template <std::size_t I>
+  auto& promise() {
+    return std::get<I>(tasks_).promise();
+  }
+
+ private:
+  template <std::size_t... I>
+  void start_arm(std::uint32_t index, std::index_sequence<I...>) {
+    ((I == index ? start_one(arms_[I], std::get<I>(tasks_)) : void()), ...);
+  }
+  template <class U>
+  void start_one(Arm& arm, Task<U>& task) {
+    arm.group = this;
+    link(arm, *branch_);
+    task.promise().start_in(&arm, nullptr);
+    task.promise().handle().resume();
+  }
+  void unlink_all() noexcept {
+    for (Arm& arm : arms_) unlink(arm);
+  }
+  /// In reverse order, as locals would be.
+  template <std::size_t... I>
+  void destroy(std::index_sequence<I...>) noexcept {
+    (drop(std::get<sizeof...(T) - 1 - I>(tasks_)), ...);
+  }
+  template <class U>
+  static void drop(Task<U>& task) noexcept {
+    const Task<U> ended = std::move(task);
+  }
+
+  std::tuple<Task<T>...> tasks_;
+  std::array<Arm, sizeof...(T)> arms_;
+};
+
+template <bool kBiased, class... T>
+class [[nodiscard]] Select final : public Arms<T...> {
+ public:
+  using Result = std::variant<Wrapped<T>...>;
+  explicit Select(Task<T>&&... tasks) noexcept
+      : Arms<T...>(observe::BranchMode::Any, std::move(tasks)...) {}
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> awaiting) {
+    return this->start(awaiting,
+                       kBiased ? 0 : next_random() % static_cast<std::uint32_t>(sizeof...(T)));
+  }
+  Result await_resume() {
+    std::optional<Result> result;
+    std::exception_ptr failure;
+    try {
+      take(result, std::index_sequence_for<T...>{});
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    this->destroy_all();
+    if (failure) std::rethrow_exception(failure);
+    return std::move(*result);
+  }
+  void arm_done(Arm& arm) noexcept override {
+    if (this->satisfied_) return;
+    winner_ = arm.index;
+    this->satisfy();
+  }
+
+ private:
+  template <std::size_t... I>
+  void take(std::optional<Result>& result, std::index_sequence<I...>) {
+    ((I == winner_ ? take_one<I>(result) : void()), ...);
+  }
+  template <std::size_t I>
+  void take_one(std::optional<Result>& result) {
+    if constexpr (std::is_void_v<decltype(this->template promise<I>().take())>) {
+      this->template promise<I>().take();
+      result.emplace(std::in_place_index<I>);
+    } else {
+      result.emplace(std::in_place_index<I>, this->template promise<I>().take());
+    }
+  }
+
+  std::size_t winner_ = 0;
+};
+
+template <class... T>
+class [[nodiscard]] Join final : public Arms<T...> {
+ public:
+  using Result = std::tuple<Wrapped<T>...>;
+  explicit Join(Task<T>&&... tasks) noexcept
+      : Arms<T...>(observe::BranchMode::All, std::move(tasks)...) {}
+
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> awaiting) {
+    return this->start(awaiting, 0);
+  }
+  Result await_resume() { return take(std::index_sequence_for<T...>{}); }
+  void arm_done(Arm&) noexcept override {
+    if (--pending_ == 0) this->satisfy();
+  }
+
+ private:
+  template <std::size_t... I>
+  Result take(std::index_sequence<I...>) {
+    return Result{take_one<I>()...};
+  }
+  template <std::size_t I>
+  auto take_one() {
+    if constexpr (std::is_void_v<decltype(this->template promise<I>().take())>) {
+      this->template promise<I>().take();
+      return std::monostate{};
+    } else {
+      return this->template promise<I>().take();
+    }
+  }
+
+  std::size_t pending_ = sizeof...(T);
+};
+
+}  // namespace task
+
+/// Waits for the first of its arms; the others are destroyed before it returns.
+///
+/// Shape    a variant with one alternative an arm, in their order; void arms give std::monostate.
+/// Errors   what the winning arm throws.
+/// Cancel   safe if every arm is: losing is cancellation.
+/// Order    arms are started at a random one, so that none starves; several ready at once are no
+/// error. Source   tokio::select!
+template <class... A>
+[[nodiscard]] auto select(A&&... arms) {
+  return task::Select<false, task::ArmResult<A>...>(task::as_task(std::forward<A>(arms))...);
+}
+/// The same, polling the arms in the order written.
+template <class... A>
+[[nodiscard]] auto select_biased(A&&... arms) {
+  return task::Select<true, task::ArmResult<A>...>(task::as_task(std::forward<A>(arms))...);
+}
+
+/// Waits for all of its arms, concurrently within this task.
+///
+/// Shape    a tuple of the results, in order; void arms give std::monostate.
+/// Errors   the exception of the first arm, in order, that threw; after all have ended.
+/// Cancel   cancels every arm.
+/// Source   tokio::join!
+template <class... A>
+[[nodiscard]] auto join(A&&... arms) {
+  return task::Join<task::ArmResult<A>...>(task::as_task(std::forward<A>(arms))...);
+}
+
+}  // namespace taskscope::runtime

@@ -1,0 +1,124 @@
+/// The state word of a task: who may touch its body, and who keeps its memory.
+///
+/// Invariants, one a bit:
+///   kRunning    one thread owns the body: a worker that polls it, or the inspector that reads it
+///   kScheduled  the task is in a queue, or its owner will put it there when it lets go of kRunning
+///   kComplete   the body has ended and its result is in place; final
+///   kCancelled  somebody asked for its end; whoever takes it from the queue destroys the body
+///   instead of polling kJoinWaker  the join waiter's slot is filled, and the completing thread
+///   owns it
+/// The rest counts references: one for the living body, one a JoinHandle, AbortHandle and Waker. A
+/// queue holds none: a scheduled task can't complete before it is popped.
+///
+/// Source: the idea and the names of the bits are tokio's task state.
+#pragma once
+
+#include <atomic>
+#include <cassert>
+#include <cstdint>
+
+namespace taskscope::runtime::task {
+
+class State {
+ public:
+  static constexpr std::uint64_t kRunning = 1, kScheduled = 2, kComplete = 4, kCancelled = 8,
+                                 kJoinWaker = 16, kReference = 256;
+
+  enum class Taken : std::uint8_t { Poll, Cancel };
+  enum class Joined : std::uint8_t { Registered, Complete };
+
+  /// A task that is about to be queued, with one reference for its body and one for its JoinHandle.
+  void init_scheduled() noexcept {
+    word_.store(kScheduled | 2 * kReference, std::memory_order_relaxed);
+  }
+  /// A frame that is no task (yet).
+  void init_none() noexcept { word_.store(0, std::memory_order_relaxed); }
+  [[nodiscard]] bool is_task() const noexcept { return load() != 0; }
+
+  /// Popped from a queue: the caller owns the body now.
+  /// Acquire: sees everything written by the owner that let go, and by whoever woke the task.
+  [[nodiscard]] Taken to_running() noexcept {
+    const auto before = word_.fetch_xor(kScheduled | kRunning, std::memory_order_acq_rel);
+    assert((before & (kScheduled | kRunning)) == kScheduled);
+    return (before & kCancelled) != 0 ? Taken::Cancel : Taken::Poll;
+  }
+
+  /// Lets go of the body. True: it was woken meanwhile, and the caller has to queue it.
+  /// Release: publishes the body to the next owner.
+  [[nodiscard]] bool to_idle() noexcept {
+    const auto before = word_.fetch_and(~kRunning, std::memory_order_acq_rel);
+    assert((before & kRunning) != 0);
+    return (before & kScheduled) != 0;
+  }
+
+  /// Wakes. True: the caller has to queue the task.
+  /// Release: publishes what the waker wrote before; acquire for the queueing that may follow.
+  [[nodiscard]] bool to_scheduled() noexcept {
+    const auto before = word_.fetch_or(kScheduled, std::memory_order_acq_rel);
+    return (before & (kScheduled | kRunning | kComplete)) == 0;
+  }
+
+  /// Asks for the end. True: the caller has to queue the task.
+  [[nodiscard]] bool to_cancelled() noexcept {
+    auto before = word_.load(std::memory_order_relaxed);
+    do {
+      if ((before & (kComplete | kCancelled)) != 0) return false;
+    } while (!word_.compare_exchange_weak(before, before | kCancelled | kScheduled,
+                                          std::memory_order_acq_rel, std::memory_order_relaxed));
+    return (before & (kScheduled | kRunning)) == 0;
+  }
+
+  /// The owner ends the task; its result is written. True: a join waiter is registered, and now the
+  /// caller's. Release: publishes the result to is_complete().
+  [[nodiscard]] bool to_complete() noexcept {
+    const auto before = word_.fetch_xor(kRunning | kComplete, std::memory_order_acq_rel);
+    assert((before & (kRunning | kComplete)) == kRunning);
+    return (before & kJoinWaker) != 0;
+  }
+
+  /// The inspector takes an idle task as a worker would. False: it is queued, running or over.
+  [[nodiscard]] bool try_inspect() noexcept {
+    auto before = word_.load(std::memory_order_relaxed);
+    if ((before & (kRunning | kScheduled | kComplete)) != 0) return false;
+    // Acquire: pairs with to_idle's release. One try: a task that moves just now is not idle.
+    return word_.compare_exchange_strong(before, before | kRunning, std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
+
+  /// The slot of the join waiter is filled; hands it to the completing thread, unless that came
+  /// first.
+  [[nodiscard]] Joined set_join_waker() noexcept { return change_unless_complete(kJoinWaker, 0); }
+  /// Takes the slot back. Complete: the completing thread has it or had it.
+  [[nodiscard]] Joined clear_join_waker() noexcept { return change_unless_complete(0, kJoinWaker); }
+
+  /// Acquire: pairs with to_complete; the result may be read.
+  [[nodiscard]] bool is_complete() const noexcept { return (load() & kComplete) != 0; }
+  [[nodiscard]] bool is_cancelled() const noexcept { return (load() & kCancelled) != 0; }
+  [[nodiscard]] std::uint64_t load() const noexcept {
+    return word_.load(std::memory_order_acquire);
+  }
+
+  /// Relaxed: a new reference is made from one that exists.
+  void add_reference() noexcept { word_.fetch_add(kReference, std::memory_order_relaxed); }
+  /// True: that was the last one. Release for all, acquire for the last: it frees what the others
+  /// used.
+  [[nodiscard]] bool drop_reference() noexcept {
+    const auto before = word_.fetch_sub(kReference, std::memory_order_acq_rel);
+    assert(before >= kReference);
+    return before < 2 * kReference;
+  }
+
+ private:
+  [[nodiscard]] Joined change_unless_complete(std::uint64_t set, std::uint64_t clear) noexcept {
+    auto before = word_.load(std::memory_order_acquire);
+    do {
+      if ((before & kComplete) != 0) return Joined::Complete;
+    } while (!word_.compare_exchange_weak(before, (before | set) & ~clear,
+                                          std::memory_order_acq_rel, std::memory_order_acquire));
+    return Joined::Registered;
+  }
+
+  std::atomic<std::uint64_t> word_;
+};
+
+}  // namespace taskscope::runtime::task

@@ -1,0 +1,370 @@
+/// Task<T>: a lazily started coroutine, awaited by another or spawned onto a runtime.
+#pragma once
+
+#include <cassert>
+#include <concepts>
+#include <coroutine>
+#include <cstdlib>
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "taskscope/runtime/task/header.h"
+#include "taskscope/runtime/task/waiter.h"
+
+#if !defined(__cpp_exceptions) || !defined(__cpp_rtti)
+#error "taskscope needs exceptions and RTTI: remove -fno-exceptions and -fno-rtti"
+#endif
+
+namespace taskscope::runtime {
+
+template <class T = void>
+class Task;
+
+namespace task {
+
+/// An arm of select, join or timeout: a branch with a group that it reports to.
+class Group;
+class Arm : public Branch {
+ public:
+  Group* group = nullptr;
+  Arm* next = nullptr;      // list of the task's live arms
+  Arm** link = nullptr;     // what points here
+  std::uint32_t index = 0;  // in the group
+};
+
+/// Waits for its arms; lives in the awaiting frame. Its arms are destroyed before it ends.
+class Group : public Waiter {
+ public:
+  [[nodiscard]] bool ready(bool) noexcept final { return satisfied_; }
+  void describe(observe::Wait& wait) const noexcept final { wait.mode = mode_; }
+  /// The body of an arm ended. Called within the poll, by the arm's last suspension.
+  virtual void arm_done(Arm& arm) noexcept = 0;
+  [[nodiscard]] const Branch* owner() const noexcept { return branch_; }
+
+ protected:
+  explicit Group(observe::BranchMode mode) noexcept : mode_(mode) {}
+  ~Group() = default;
+
+  /// Enters an arm into the task; `owner` awaits it.
+  static void link(Arm& arm, Branch& owner) noexcept;
+  static void unlink(Arm& arm) noexcept;
+  void satisfy() noexcept;
+
+  bool satisfied_ = false;
+  observe::BranchMode mode_;
+};
+
+/// What every coroutine keeps: who awaits it, its branch, and where it awaits.
+class PromiseBase {
+ public:
+  [[nodiscard]] Branch* branch() const noexcept { return branch_; }
+  [[nodiscard]] PromiseBase* awaiter() const noexcept { return awaiter_; }
+  /// The await that the coroutine is suspended in, or ran last.
+  [[nodiscard]] const Site& site() const noexcept { return site_; }
+
+  [[nodiscard]] std::coroutine_handle<> handle() noexcept {
+    // The promise is at the same distance behind the frame's start for every alignment up to 16.
+    return std::coroutine_handle<PromiseBase>::from_promise(*this);
+  }
+  void start_in(Branch* branch, PromiseBase* awaiter) noexcept {
+    branch_ = branch;
+    awaiter_ = awaiter;
+  }
+  /// The body ended: whom to go on with.
+  [[nodiscard]] std::coroutine_handle<> finish() noexcept {
+    if (awaiter_ != nullptr) return awaiter_->handle();
+    branch_->leaf = nullptr;
+    if (branch_->is_arm) {
+      auto& arm = static_cast<Arm&>(*branch_);
+      arm.group->arm_done(arm);
+    } else {
+      branch_->task->body_done = true;
+    }
+    return std::noop_coroutine();
+  }
+
+  static void* operator new(std::size_t bytes) {
+    void* body = allocate_body(bytes);
+    Header::of_body(body).frame_bytes = static_cast<std::uint32_t>(sizeof(Header) + bytes);
+    return body;
+  }
+  static void operator delete(void* body) noexcept { release_body(body); }
+
+ protected:
+  PromiseBase* awaiter_ = nullptr;
+  Branch* branch_ = nullptr;
+  Site site_;
+};
+
+struct FinalAwaiter {
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
+    return ended.promise().finish();
+  }
+  [[noreturn]] void await_resume() const noexcept { std::abort(); }
+};
+
+/// Ours: derives from Waiter, so that it is describable, unlinks itself, and can be cancelled.
+template <class A>
+concept LeafAwaitable = std::is_base_of_v<Waiter, std::remove_cvref_t<A>>;
+/// Makes a leaf: `JoinHandle`, `Notified`: anything with `.awaiter()` that returns a leaf by value.
+template <class A>
+concept MakesLeaf = requires(A&& a) {
+  { std::forward<A>(a).awaiter() } -> LeafAwaitable;
+};
+
+/// A leaf that takes part in the cooperative budget: a task that always finds its leaves ready is
+/// made to yield before the 129th await of a poll, as in tokio. The worker, not the coroutine,
+/// begins the await again. `Leaf` is a reference, or a value made in place.
+template <class Leaf, class Promise>
+class Budgeted final : public Waiter {
+ public:
+  template <class Make>
+  Budgeted(Promise& promise, Make&& make) : leaf_(std::forward<Make>(make)()), promise_(promise) {}
+
+  [[nodiscard]] bool await_ready() noexcept {
+    Header& task = *promise_.branch()->task;
+    if (task.budget == 0) [[unlikely]] {
+      deferred_ = true;
+      return false;
+    }
+    --task.budget;
+    return leaf_.await_ready();
+  }
+  bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+    if (!deferred_) [[likely]]
+      return start(awaiting);
+    suspend(awaiting);
+    Header& task = *branch_->task;
+    task.out_of_budget = true;
+    // The task runs: this only names the branch and makes the worker queue the task again.
+    static_cast<void>(task.notify(branch_->id));
+    return true;
+  }
+  decltype(auto) await_resume() { return leaf_.await_resume(); }
+
+  /// The deferred await begins, in a later poll.
+  [[nodiscard]] bool ready(bool woken) noexcept override {
+    if (!woken) return false;
+    Header& task = *promise_.branch()->task;
+    if (task.budget != 0) --task.budget;
+    if (leaf_.await_ready()) return true;
+    return !start(std::coroutine_handle<Promise>::from_promise(promise_));
+  }
+  void describe(observe::Wait& wait) const noexcept override { leaf_.describe(wait); }
+
+ private:
+  bool start(std::coroutine_handle<Promise> awaiting) noexcept {
+    if constexpr (std::is_void_v<decltype(leaf_.await_suspend(awaiting))>) {
+      leaf_.await_suspend(awaiting);
+      return true;
+    } else {
+      return leaf_.await_suspend(awaiting);
+    }
+  }
+
+  Leaf leaf_;
+  Promise& promise_;
+  bool deferred_ = false;
+};
+
+/// Awaits another Task: runs it at once, on the same branch, and goes on with its result.
+template <class T>
+class ChildAwaiter;
+
+/// Awaits `leaf` on behalf of the coroutine that wrote the combinator: the site is that of the
+/// owner's await.
+template <class A>
+struct Inherited {
+  explicit Inherited(A&& inner) noexcept : awaitable(static_cast<A&&>(inner)) {}
+  A&& awaitable;
+};
+template <class A>
+inline constexpr bool kIsInherited = false;
+template <class A>
+inline constexpr bool kIsInherited<Inherited<A>> = true;
+
+/// What has to be wrapped in adapt().
+template <class A>
+inline constexpr bool kForeign =
+    !LeafAwaitable<A> && !MakesLeaf<A> && !kIsInherited<std::remove_cvref_t<A>>;
+
+template <class T>
+class PromiseResult {
+ public:
+  template <class U>
+    requires std::convertible_to<U, T>
+  void return_value(U&& value) {
+    result_.template emplace<1>(std::forward<U>(value));
+  }
+  void unhandled_exception() noexcept { result_.template emplace<2>(std::current_exception()); }
+  /// The result, once. Rethrows what the body threw.
+  [[nodiscard]] T take() {
+    if (result_.index() == 2) std::rethrow_exception(std::get<2>(result_));
+    return std::get<1>(std::move(result_));
+  }
+  [[nodiscard]] std::exception_ptr exception() const noexcept {
+    return result_.index() == 2 ? std::get<2>(result_) : nullptr;
+  }
+
+ private:
+  std::variant<std::monostate, T, std::exception_ptr> result_;
+};
+
+template <>
+class PromiseResult<void> {
+ public:
+  void return_void() noexcept {}
+  void unhandled_exception() noexcept { exception_ = std::current_exception(); }
+  void take() {
+    if (exception_) std::rethrow_exception(exception_);
+  }
+  [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
+
+ private:
+  std::exception_ptr exception_;
+};
+
+/// Aborts when the compiler lost the frame's address: GCC 12 does for some coroutines that it
+/// should reject.
+[[noreturn]] void miscompiled_coroutine() noexcept;
+
+template <class T>
+class Promise final : public PromiseBase, public PromiseResult<T> {
+ public:
+  using Result = T;
+  static_assert(
+      std::is_void_v<T> || alignof(std::conditional_t<std::is_void_v<T>, char, T>) <= 16,
+      "the result of a Task is kept in its frame, which is 16-byte aligned: return a pointer");
+
+  Task<T> get_return_object() noexcept;
+  [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
+  [[nodiscard]] FinalAwaiter final_suspend() const noexcept { return {}; }
+
+  template <LeafAwaitable A>
+  [[nodiscard]] decltype(auto) await_transform(A&& leaf, Site site = Site::current()) noexcept {
+    site_ = site;
+    using Leaf = std::remove_reference_t<A>;
+    if constexpr (requires { Leaf::kUnbudgeted; }) {
+      return static_cast<Leaf&>(leaf);
+    } else {
+      return Budgeted<Leaf&, Promise>(*this, [&leaf]() noexcept -> Leaf& { return leaf; });
+    }
+  }
+  template <MakesLeaf A>
+    requires(!LeafAwaitable<A>)
+  [[nodiscard]] auto await_transform(A&& maker, Site site = Site::current()) {
+    site_ = site;
+    using Leaf = decltype(std::forward<A>(maker).awaiter());
+    return Budgeted<Leaf, Promise>(*this, [&maker] { return std::forward<A>(maker).awaiter(); });
+  }
+  template <class U>
+  [[nodiscard]] ChildAwaiter<U> await_transform(Task<U>&& child,
+                                                Site site = Site::current()) noexcept;
+  template <class U>
+  void await_transform(Task<U>& child,
+                       Site site = Site::current()) = delete;  // write co_await std::move(task)
+  template <class A>
+  [[nodiscard]] decltype(auto) await_transform(Inherited<A>& inner) {
+    const Branch* owner =
+        branch_->is_arm ? static_cast<const Arm&>(*branch_).group->owner() : nullptr;
+    return await_transform(
+        std::forward<A>(inner.awaitable),
+        owner != nullptr && owner->leaf != nullptr ? owner->leaf->site() : site_);
+  }
+  template <class A>
+    requires(kForeign<A>)
+  void await_transform(A&&, Site = Site::current()) {
+    static_assert(!kForeign<A>,
+                  "a Task awaits only what belongs to this runtime, because only that can be "
+                  "cancelled and shown: "
+                  "wrap other awaitables as co_await taskscope::runtime::adapt(x)");
+  }
+};
+
+}  // namespace task
+
+/// A coroutine that yields one T; does nothing until it is awaited or spawned.
+///
+/// Shape    move-only; await it once, as an rvalue: `co_await std::move(task)` or `co_await
+/// call()`. Errors   what the body throws is thrown at the await, or travels to the JoinHandle when
+/// spawned. Cancel   destroying a Task that waits destroys everything it has on its frames,
+/// innermost first. Cost     one allocation a call: 16-byte aligned, with room for the task's
+/// header.
+template <class T>
+class [[nodiscard]] Task {
+ public:
+  using promise_type = task::Promise<T>;
+  using Result = T;
+
+  Task(Task&& other) noexcept : body_(std::exchange(other.body_, nullptr)) {}
+  Task& operator=(Task&& other) noexcept {
+    if (this != &other) {
+      reset();
+      body_ = std::exchange(other.body_, nullptr);
+    }
+    return *this;
+  }
+  ~Task() { reset(); }
+
+  [[nodiscard]] bool valid() const noexcept { return body_ != nullptr; }
+  /// Hands the frame over, to whoever starts it.
+  [[nodiscard]] std::coroutine_handle<promise_type> release() noexcept {
+    return std::exchange(body_, nullptr);
+  }
+  [[nodiscard]] promise_type& promise() const noexcept { return body_.promise(); }
+
+ private:
+  friend promise_type;
+  explicit Task(std::coroutine_handle<promise_type> body) noexcept : body_(body) {}
+  void reset() noexcept {
+    if (body_) std::exchange(body_, nullptr).destroy();
+  }
+
+  std::coroutine_handle<promise_type> body_;
+};
+
+namespace task {
+
+template <class T>
+class [[nodiscard]] ChildAwaiter {
+ public:
+  ChildAwaiter(Task<T>& child, PromiseBase& awaiter) noexcept : child_(child) {
+    assert(child.valid() && "this Task was awaited or spawned before");
+    child.promise().start_in(awaiter.branch(), &awaiter);
+  }
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<>) const noexcept {
+    return child_.promise().handle();
+  }
+  T await_resume() const { return child_.promise().take(); }
+
+ private:
+  Task<T>& child_;
+};
+
+template <class T>
+Task<T> Promise<T>::get_return_object() noexcept {
+  auto handle = std::coroutine_handle<Promise>::from_promise(*this);
+  // The promise begins two pointers behind the frame, and the frame where the header ends.
+  if (handle.address() !=
+      static_cast<void*>(reinterpret_cast<char*>(static_cast<PromiseBase*>(this)) -
+                         2 * sizeof(void*))) {
+    miscompiled_coroutine();
+  }
+  return Task<T>(handle);
+}
+
+template <class T>
+template <class U>
+ChildAwaiter<U> Promise<T>::await_transform(Task<U>&& child, Site site) noexcept {
+  site_ = site;
+  return ChildAwaiter<U>(child, *this);
+}
+
+}  // namespace task
+}  // namespace taskscope::runtime
