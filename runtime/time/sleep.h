@@ -1,0 +1,51 @@
+/// Waiting for a time.
+#pragma once
+
+#include "taskscope/runtime/time/timers.h"
+
+namespace taskscope::runtime::time {
+
+/// Ends at its deadline, rounded up to the next ms; never early.
+///
+/// Shape    `co_await sleep(10ms)`, or kept in a variable and awaited any number of times: once
+///          over it is ready at once, until reset.
+/// Errors   none; needs a runtime.
+/// Cancel   safe; a Sleep that nobody awaits is in no wheel and costs nothing.
+/// Source   tokio::time::Sleep
+class [[nodiscard]] Sleep final : public TimerNode {
+ public:
+  explicit Sleep(std::uint64_t deadline_ns) noexcept : TimerNode(deadline_ns) {}
+
+  [[nodiscard]] Instant deadline() const noexcept { return to_instant(deadline_ns_); }
+  /// It was awaited to its end since it was made or reset.
+  [[nodiscard]] bool is_elapsed() const noexcept { return elapsed_; }
+  /// A new deadline, for the next await; not while it is awaited.
+  void reset(Instant deadline) noexcept {
+    stop();
+    deadline_ns_ = to_ns(deadline);
+    elapsed_ = false;
+  }
+
+  [[nodiscard]] bool await_ready() const noexcept { return elapsed_; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+    suspend(awaiting);
+    return start();
+  }
+  void await_resume() noexcept {
+    stop();
+    elapsed_ = true;
+  }
+
+ private:
+  bool elapsed_ = false;
+};
+
+/// From now, not from the await.
+[[nodiscard]] inline Sleep sleep(Duration wait) noexcept {
+  return Sleep(deadline_after(now_ns(), wait));
+}
+[[nodiscard]] inline Sleep sleep_until(Instant deadline) noexcept { return Sleep(to_ns(deadline)); }
+[[nodiscard]] inline Instant now() noexcept { return to_instant(now_ns()); }
+
+}  // namespace taskscope::runtime::time
