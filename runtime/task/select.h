@@ -21,6 +21,7 @@ template <class T>
 using Wrapped = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 template <class A>
+  requires(LeafAwaitable<A> || MakesLeaf<A>)
 auto leaf_result_of(A&& awaitable) {
   if constexpr (LeafAwaitable<A>) {
     return std::type_identity<decltype(awaitable.await_resume())>{};
@@ -34,6 +35,7 @@ using LeafResult = typename decltype(leaf_result_of(std::declval<A>()))::type;
 /// An arm's body for an awaitable that is no Task. The await is shown at the site of the
 /// combinator.
 template <class A>
+  requires(LeafAwaitable<A> || MakesLeaf<A>)
 Task<std::decay_t<LeafResult<A>>> as_task(A&& awaitable) {
   Inherited<A> inner(std::forward<A>(awaitable));
   co_return co_await inner;
