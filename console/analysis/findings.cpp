@@ -59,8 +59,9 @@ void report(std::vector<Finding>& out, const Model& model, const Thresholds& thr
     }
     found.emplace_back(suspects.front().measure, std::move(finding));
   }
-  std::stable_sort(found.begin(), found.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second.site < b.second.site;
+  });
   for (auto& [measure, finding] : found) out.push_back(std::move(finding));
 }
 

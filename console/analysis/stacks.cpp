@@ -102,8 +102,9 @@ std::vector<StackGroup> group_stacks(const Model& model) {
     std::sort(tasks.begin(), tasks.end());
     groups.push_back({lines, std::move(tasks)});
   }
-  std::stable_sort(groups.begin(), groups.end(), [](const StackGroup& a, const StackGroup& b) {
-    return a.tasks.size() > b.tasks.size();
+  std::sort(groups.begin(), groups.end(), [](const StackGroup& a, const StackGroup& b) {
+    return a.tasks.size() != b.tasks.size() ? a.tasks.size() > b.tasks.size()
+                                            : a.tasks.front() < b.tasks.front();
   });
   return groups;
 }
