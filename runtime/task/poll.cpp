@@ -98,17 +98,17 @@ void visit_branches(const Header& task, bool with_frames, BranchVisit visit, voi
   }
 }
 
-void Group::link(Arm& arm, Branch& owner) noexcept {
+void Group::link(Arm& arm, Branch& owner, Arm* after) noexcept {
   Header& task = *owner.task;
   arm.task = &task;
   arm.is_arm = true;
   // Id 0 is the root's; ids are reused only after 65,535 arms of one task.
   if (++task.last_branch == 0) task.last_branch = 1;
   arm.id = BranchId{task.last_branch};
-  arm.next = task.arms;
-  arm.link = &task.arms;
+  arm.link = after != nullptr && after->link != nullptr ? &after->next : &task.arms;
+  arm.next = *arm.link;
   if (arm.next != nullptr) arm.next->link = &arm.next;
-  task.arms = &arm;
+  *arm.link = &arm;
 }
 
 void Group::unlink(Arm& arm) noexcept {

@@ -95,7 +95,8 @@ class Arms : public Group {
   template <class U>
   void start_one(Arm& arm, Task<U>& task) {
     arm.group = this;
-    link(arm, *branch_);
+    link(arm, *branch_, last_started_);
+    last_started_ = &arm;
     task.promise().start_in(&arm, nullptr);
     task.promise().handle().resume();
   }
@@ -114,6 +115,7 @@ class Arms : public Group {
 
   std::tuple<Task<T>...> tasks_;
   std::array<Arm, sizeof...(T)> arms_;
+  Arm* last_started_ = nullptr;
 };
 
 template <bool kBiased, class... T>

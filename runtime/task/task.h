@@ -48,8 +48,9 @@ class Group : public Waiter {
   explicit Group(observe::BranchMode mode) noexcept : mode_(mode) {}
   ~Group() = default;
 
-  /// Enters an arm into the task; `owner` awaits it.
-  static void link(Arm& arm, Branch& owner) noexcept;
+  /// Enters an arm into the task; `owner` awaits it. Of several that may go on in one poll, arms
+  /// entered `after` another one follow it; null enters in front of all.
+  static void link(Arm& arm, Branch& owner, Arm* after) noexcept;
   static void unlink(Arm& arm) noexcept;
   void satisfy() noexcept;
 
@@ -246,14 +247,17 @@ class Promise final : public PromiseBase, public PromiseResult<T> {
   [[nodiscard]] FinalAwaiter final_suspend() const noexcept { return {}; }
 
   template <LeafAwaitable A>
-  [[nodiscard]] decltype(auto) await_transform(A&& leaf, Site site = Site::current()) noexcept {
+    requires requires { std::remove_reference_t<A>::kUnbudgeted; }
+  [[nodiscard]] A&& await_transform(A&& leaf, Site site = Site::current()) noexcept {
+    site_ = site;
+    return static_cast<A&&>(leaf);
+  }
+  template <LeafAwaitable A>
+    requires(!requires { std::remove_reference_t<A>::kUnbudgeted; })
+  [[nodiscard]] auto await_transform(A&& leaf, Site site = Site::current()) noexcept {
     site_ = site;
     using Leaf = std::remove_reference_t<A>;
-    if constexpr (requires { Leaf::kUnbudgeted; }) {
-      return static_cast<Leaf&>(leaf);
-    } else {
-      return Budgeted<Leaf&, Promise>(*this, [&leaf]() noexcept -> Leaf& { return leaf; });
-    }
+    return Budgeted<Leaf&, Promise>(*this, [&leaf]() noexcept -> Leaf& { return leaf; });
   }
   template <MakesLeaf A>
     requires(!LeafAwaitable<A>)
