@@ -122,6 +122,7 @@ class Producer {
   std::uint64_t last_ticks_ = 0;  // of the last record
   Dropped reported_;              // of dropped_, what the stream was told
   bool is_named_ = false;         // thread_name_ was read
+  bool is_announced_ = false;     // the stream says from when on it is complete
   char thread_name_[16] = {};
 };
 

@@ -217,7 +217,7 @@ void Producers::equip(Producer& producer, EventRing* ring) {
   producer.ring_ = producer.draining_ = ring;
   producer.offered_ = nullptr;
   producer.current_ = producer.polled_ = 0;
-  producer.is_losing_ = producer.is_named_ = false;
+  producer.is_losing_ = producer.is_named_ = producer.is_announced_ = false;
   producer.worker_ = 0;
   producer.last_ticks_ = 0;
   producer.thread_name_[0] = 0;

@@ -1,0 +1,38 @@
+#include "taskscope/instrumentation/threads.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <exception>
+#include <system_error>
+#include <utility>
+
+#include "taskscope/runtime/observe/observer.h"
+
+namespace taskscope::instrumentation {
+
+std::thread start_thread(const char* name, std::function<void()> body) {
+  sigset_t all, before;
+  sigfillset(&all);
+  // A thread inherits the mask of the one that starts it.
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread;
+  try {
+    thread = std::thread([name, work = std::move(body)] {
+      pthread_setname_np(pthread_self(), name);
+      try {
+        work();
+      } catch (const std::exception& error) {
+        runtime::observe::set_mask(0);
+        std::fprintf(stderr, "taskscope: %s stopped: %s\n", name, error.what());
+      }
+    });
+  } catch (const std::system_error&) {
+    // Told by joinable().
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
+}
+
+}  // namespace taskscope::instrumentation
