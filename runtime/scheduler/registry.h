@@ -17,7 +17,7 @@ namespace taskscope::runtime::scheduler {
 /// exactly once.
 class Registry {
  public:
-  static constexpr std::size_t kShards = 16;
+  static constexpr std::uint32_t kShards = 16;
 
   /// Enters a task into the shard `hint`; false when the registry is closed.
   [[nodiscard]] bool insert(task::Header& task, std::uint32_t hint) {

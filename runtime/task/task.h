@@ -173,6 +173,23 @@ class Budgeted final : public Waiter {
   bool deferred_ = false;
 };
 
+/// A leaf that pays no budget, by reference. A value of its own, because GCC 12 copies the awaiter
+/// when await_transform returns a reference.
+template <class Leaf>
+class Direct {
+ public:
+  explicit Direct(Leaf& leaf) noexcept : leaf_(leaf) {}
+  [[nodiscard]] bool await_ready() const noexcept { return leaf_.await_ready(); }
+  template <class Promise>
+  decltype(auto) await_suspend(std::coroutine_handle<Promise> awaiting) const {
+    return leaf_.await_suspend(awaiting);
+  }
+  decltype(auto) await_resume() const { return leaf_.await_resume(); }
+
+ private:
+  Leaf& leaf_;
+};
+
 /// Awaits another Task: runs it at once, on the same branch, and goes on with its result.
 template <class T>
 class ChildAwaiter;
@@ -248,9 +265,9 @@ class Promise final : public PromiseBase, public PromiseResult<T> {
 
   template <LeafAwaitable A>
     requires requires { std::remove_reference_t<A>::kUnbudgeted; }
-  [[nodiscard]] A&& await_transform(A&& leaf, Site site = Site::current()) noexcept {
+  [[nodiscard]] auto await_transform(A&& leaf, Site site = Site::current()) noexcept {
     site_ = site;
-    return static_cast<A&&>(leaf);
+    return Direct<std::remove_reference_t<A>>(leaf);
   }
   template <LeafAwaitable A>
     requires(!requires { std::remove_reference_t<A>::kUnbudgeted; })
