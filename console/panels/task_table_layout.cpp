@@ -170,6 +170,7 @@ bool TaskTableLayout::before(const Keyed& a, const Keyed& b) {
 TaskTableLayout::Keyed TaskTableLayout::key_of(const session::Model& model,
                                                const session::Task& task) const {
   Keyed keyed{.row = {.slot = 0, .id = task.id}};
+  std::uint64_t rest = 0;
   switch (order_.column) {
     case TaskColumn::Id:
       keyed.high = task.id;
@@ -186,7 +187,7 @@ TaskTableLayout::Keyed TaskTableLayout::key_of(const session::Model& model,
                    : task.state == protocol::TaskState::Running   ? 0
                    : task.state == protocol::TaskState::Scheduled ? 1
                                                                   : 2;
-      text_key(state_text(model, task).text, keyed.low, keyed.low);
+      text_key(state_text(model, task).text, keyed.low, rest);
       break;
     case TaskColumn::Total:
       keyed.high = task.total(now_);
@@ -283,16 +284,22 @@ std::size_t TaskTableLayout::sort_runs(std::size_t work) {
 }
 
 std::size_t TaskTableLayout::merge(std::size_t work) {
+  // One pair of runs at a time, [at_, middle) and [middle, end), and of it as much as there is
+  // work.
   std::size_t done = 0;
   while (done < work) {
-    // One pair of runs: [at, middle) and [middle, end).
     const std::size_t middle = std::min(at_ + run_, keyed_.size());
     const std::size_t end = std::min(middle + run_, keyed_.size());
-    const auto from = keyed_.begin() + static_cast<std::ptrdiff_t>(at_);
-    const auto mid = keyed_.begin() + static_cast<std::ptrdiff_t>(middle);
-    const auto to = keyed_.begin() + static_cast<std::ptrdiff_t>(end);
-    std::merge(from, mid, mid, to, std::back_inserter(merged_), before);
-    done += end - at_;
+    if (merged_.size() == at_) {
+      left_ = at_;
+      right_ = middle;
+    }
+    for (; merged_.size() < end && done < work; ++done) {
+      const bool take_left =
+          right_ >= end || (left_ < middle && !before(keyed_[right_], keyed_[left_]));
+      merged_.push_back(keyed_[take_left ? left_++ : right_++]);
+    }
+    if (merged_.size() < end) break;
     at_ = end;
     if (at_ < keyed_.size()) continue;
     keyed_.swap(merged_);
@@ -314,9 +321,10 @@ void TaskTableLayout::complete() {
   phase_ = Phase::Idle;
 }
 
-bool TaskTableLayout::update(const session::Model& model, const TaskOrder& order,
+bool TaskTableLayout::update(const session::Model& model, const TaskOrder& order, bool may_renew,
                              std::size_t work) {
-  if (!(order == order_) || (phase_ == Phase::Idle && revision_ != model.revision())) {
+  const bool renew = may_renew && phase_ == Phase::Idle && revision_ != model.revision();
+  if (!(order == order_) || renew) {
     begin(model, order);
   }
   while (phase_ != Phase::Idle && work > 0) {
@@ -340,7 +348,7 @@ bool TaskTableLayout::update(const session::Model& model, const TaskOrder& order
 }
 
 void TaskTableLayout::finish(const session::Model& model, const TaskOrder& order) {
-  while (update(model, order, SIZE_MAX / 8)) {
+  while (update(model, order, true, SIZE_MAX / 8)) {
   }
 }
 

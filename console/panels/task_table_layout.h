@@ -62,8 +62,10 @@ class TaskTableLayout {
   };
 
   /// Goes on with the order, for about `work` rows looked at or moved; begins anew when `order`
-  /// changed, or the last one is complete and the model went on. True while there is more to do.
-  bool update(const session::Model& model, const TaskOrder& order, std::size_t work = 40'000);
+  /// changed, or when the last one is complete, the model went on and `may_renew`. True while there
+  /// is more to do.
+  bool update(const session::Model& model, const TaskOrder& order, bool may_renew,
+              std::size_t work = 40'000);
   /// update() until the order is complete.
   void finish(const session::Model& model, const TaskOrder& order);
 
@@ -97,7 +99,7 @@ class TaskTableLayout {
   std::uint32_t next_slot_ = 0;
   std::size_t scanned_ = 0, considered_ = 0;
   std::vector<Keyed> keyed_, merged_;
-  std::size_t run_ = 0, at_ = 0;
+  std::size_t run_ = 0, at_ = 0, left_ = 0, right_ = 0;
   std::uint64_t now_ = 0;
   std::vector<Row> rows_;
 };

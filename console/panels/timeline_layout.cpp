@@ -30,7 +30,7 @@ std::vector<std::uint32_t> group_order(const session::Model& model) {
   std::vector<std::uint32_t> order(groups.size());
   for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    const int busy_a = std::bit_width(groups[a].busy), busy_b = std::bit_width(groups[b].busy);
+    const auto busy_a = std::bit_width(groups[a].busy), busy_b = std::bit_width(groups[b].busy);
     return busy_a != busy_b ? busy_a > busy_b : a < b;
   });
   return order;

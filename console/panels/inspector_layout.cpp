@@ -1,0 +1,331 @@
+#include "taskscope/console/panels/inspector_layout.h"
+
+#include <algorithm>
+
+#include "taskscope/console/panels/format.h"
+#include "taskscope/console/panels/names.h"
+
+namespace taskscope::console::panels {
+namespace {
+
+using protocol::EventKind;
+
+constexpr std::size_t kEvents = 60, kChildren = 12;
+constexpr int kDeepest = 24;  // of the tree's branches; what lies deeper is not indented more
+
+std::string path_of(const session::Model& model, std::uint32_t site) {
+  const protocol::Site* known = model.site(site);
+  return known == nullptr ? std::string() : known->file + ":" + std::to_string(known->line);
+}
+
+TaskLink link_to(const session::Model& model, std::uint64_t id) {
+  const session::Task* task = model.tasks().find(id);
+  if (task == nullptr) {
+    return {.task = 0, .label = "task " + std::to_string(id), .detail = "not kept"};
+  }
+  const StateText state = state_text(model, *task);
+  return {.task = id,
+          .label = task_title(model, *task),
+          .detail = std::to_string(id) + " · " + state.text,
+          .colour = state.colour};
+}
+
+void add_branch(const session::Model& model, const std::vector<session::Wait>& branches,
+                std::size_t index, int depth, std::vector<bool>& seen,
+                std::vector<StackLine>& lines) {
+  if (seen[index]) return;  // a target that lies about parents makes no endless tree
+  seen[index] = true;
+  const session::Wait& branch = branches[index];
+  for (const std::uint32_t site : branch.frames) {
+    const std::string function = site_function(model, site);
+    lines.push_back({.kind = StackLineKind::Frame,
+                     .depth = std::min(depth, kDeepest),
+                     .text = function.empty() ? "unknown function" : function,
+                     .place = site_place(model, site),
+                     .path = path_of(model, site)});
+  }
+  if (branch.cut) {
+    lines.push_back({.kind = StackLineKind::Frame,
+                     .depth = std::min(depth, kDeepest),
+                     .text = "… deeper than was read",
+                     .place = {},
+                     .path = {}});
+  }
+  const bool has_arms = branch.mode != protocol::BranchMode::Single;
+  const bool frame_says_place = !branch.frames.empty() && branch.frames.back() == branch.site;
+  const bool on_task = branch.resource_kind == protocol::ResourceKind::Join ||
+                       branch.resource_kind == protocol::ResourceKind::Blocking;
+  lines.push_back({.kind = has_arms ? StackLineKind::Branch : StackLineKind::Wait,
+                   .depth = std::min(depth + 1, kDeepest),
+                   .text = wait_text(branch),
+                   .place = frame_says_place || branch.site == 0 ? std::string()
+                                                                 : site_place(model, branch.site),
+                   .path = path_of(model, branch.site),
+                   .task = on_task ? branch.other : 0,
+                   .resource = on_task || has_arms ? 0 : branch.other});
+  if (!has_arms) return;
+  for (std::size_t arm = 0; arm < branches.size(); ++arm) {
+    if (arm == index || branches[arm].parent != branch.branch) continue;
+    if (branches[arm].branch == branches[arm].parent) continue;
+    add_branch(model, branches, arm, depth + 2, seen, lines);
+  }
+}
+
+std::string poll_end_text(std::uint8_t detail) {
+  switch (static_cast<protocol::PollEnd>(detail)) {
+    case protocol::PollEnd::Ready:
+      return "finished";
+    case protocol::PollEnd::Pending:
+      return "pending";
+    case protocol::PollEnd::Yielded:
+      return "yielded";
+    case protocol::PollEnd::OutOfBudget:
+      return "out of budget";
+  }
+  return "ended";
+}
+
+}  // namespace
+
+std::vector<StackLine> stack_lines(const session::Model& model,
+                                   const std::vector<session::Wait>& branches) {
+  std::vector<StackLine> lines;
+  std::vector<bool> seen(branches.size(), false);
+  // Roots first; then whatever hangs on a branch that was not told.
+  for (std::size_t i = 0; i < branches.size(); ++i) {
+    if (branches[i].branch == branches[i].parent) add_branch(model, branches, i, 0, seen, lines);
+  }
+  for (std::size_t i = 0; i < branches.size(); ++i) {
+    if (!seen[i]) add_branch(model, branches, i, 0, seen, lines);
+  }
+  return lines;
+}
+
+HistogramView histogram_view(const session::LogHistogram& histogram, const session::Clock& clock) {
+  HistogramView view;
+  view.total = histogram.total();
+  if (view.total == 0) return view;
+  int first = session::LogHistogram::kBuckets, last = 0;
+  for (int i = 0; i < session::LogHistogram::kBuckets; ++i) {
+    if (histogram.count(i) == 0) continue;
+    first = std::min(first, i);
+    last = std::max(last, i);
+  }
+  // A little air beside, so that one bucket is a bar and not a block.
+  first = std::max(0, first - 2);
+  last = std::min(session::LogHistogram::kBuckets - 1, last + 2);
+  for (int i = first; i <= last; ++i) {
+    const std::uint64_t count = histogram.count(i);
+    view.highest = std::max(view.highest, count);
+    view.bars.push_back({clock.duration_ns(session::LogHistogram::from_ticks(i)),
+                         clock.duration_ns(session::LogHistogram::to_ticks(i)), count});
+  }
+  view.p50_ns = clock.duration_ns(histogram.quantile_ticks(0.5));
+  view.p99_ns = clock.duration_ns(histogram.quantile_ticks(0.99));
+  view.max_ns = clock.duration_ns(histogram.quantile_ticks(1));
+  return view;
+}
+
+EventLine event_line(const session::Model& model, const session::NamedEvent& named,
+                     std::uint64_t about) {
+  const protocol::Event& event = named.event;
+  EventLine line;
+  line.at_ns = model.clock().ns(event.ticks);
+  const std::string where =
+      named.lane < model.lanes().size() ? lane_name(*model.lanes()[named.lane]) : std::string();
+  switch (event.kind) {
+    case EventKind::TaskSpawned:
+      line.text = "spawned";
+      line.detail = event.other != 0 ? "by task " + std::to_string(event.other) : where;
+      line.task = event.other;
+      line.colour = colour::kAccent;
+      break;
+    case EventKind::TaskFinished:
+      line.text = name_of(static_cast<protocol::Outcome>(event.detail));
+      line.detail = named.text;
+      line.colour = static_cast<protocol::Outcome>(event.detail) == protocol::Outcome::Exception
+                        ? colour::kTrouble
+                        : colour::kDone;
+      break;
+    case EventKind::PollStarted:
+      line.text = "poll starts";
+      line.detail = where;
+      line.colour = colour::kPolling;
+      break;
+    case EventKind::PollEnded:
+      line.text = "poll ends";
+      line.detail = poll_end_text(event.detail);
+      line.colour = colour::kPolling;
+      break;
+    case EventKind::Wait: {
+      const session::WaitKind kind{
+          protocol::PollEnd::Pending, static_cast<protocol::WaitOp>(event.detail),
+          static_cast<protocol::ResourceKind>(event.resource_kind), event.site};
+      line.text = "waits";
+      line.detail = wait_text(kind);
+      if (event.site != 0) line.detail += "  " + site_place(model, event.site);
+      line.colour = colour_of(wait_class(kind));
+      break;
+    }
+    case EventKind::WaitCancelled:
+      line.text = "wait cancelled";
+      line.detail = "branch " + std::to_string(event.branch);
+      break;
+    case EventKind::Woken: {
+      const bool woke_other = event.task != about;
+      line.text = woke_other ? "wakes" : "woken";
+      line.colour = colour::kScheduled;
+      switch (static_cast<protocol::WakeCause>(event.detail)) {
+        case protocol::WakeCause::Task:
+          line.task = woke_other ? event.task : event.other;
+          line.detail = line.task == about ? "by itself"
+                        : woke_other       ? "task " + std::to_string(line.task)
+                                           : "by task " + std::to_string(line.task);
+          break;
+        case protocol::WakeCause::Timer:
+          line.detail = "by a timer";
+          break;
+        case protocol::WakeCause::Io:
+          line.detail = "by I/O, fd " + std::to_string(event.value);
+          break;
+        case protocol::WakeCause::Thread:
+          line.detail = "by another thread";
+          break;
+        case protocol::WakeCause::Blocking:
+          line.detail = "by a blocking call";
+          break;
+        case protocol::WakeCause::Abort:
+          line.detail = "by abort";
+          break;
+      }
+      break;
+    }
+    case EventKind::ResourceAcquired:
+      line.text = "acquires";
+      line.detail = "resource " + std::to_string(event.other);
+      line.colour = colour::kWaitLock;
+      break;
+    case EventKind::ResourceReleased:
+      line.text = "releases";
+      line.detail = "resource " + std::to_string(event.other);
+      line.colour = colour::kWaitLock;
+      break;
+    case EventKind::SpanEntered:
+      line.text = "span";
+      line.detail = named.text;
+      break;
+    case EventKind::SpanExited:
+      line.text = "span ends";
+      break;
+    default:
+      line.text = "event";
+      break;
+  }
+  return line;
+}
+
+InspectorView inspect(session::Session& session, std::uint64_t id) {
+  InspectorView view;
+  view.task = id;
+  const session::Model& model = session.model();
+  const session::Task* found = model.tasks().find(id);
+  if (found == nullptr) {
+    view.title = "task " + std::to_string(id);
+    view.subtitle = "no longer kept";
+    return view;
+  }
+  const session::Task& task = *found;
+  const session::Clock& clock = model.clock();
+  view.known = true;
+  view.title = task_title(model, task);
+  view.path = path_of(model, task.site);
+  const std::string function = site_function(model, task.site);
+  view.subtitle = site_place(model, task.site);
+  if (!function.empty() && function != view.title) view.subtitle += "  in " + function;
+  const StateText state = state_text(model, task);
+  view.state = state.text;
+  view.state_colour = state.colour;
+  view.site = task.call_group == session::kNone ? colour::kDone : site_colour(task.call_group);
+
+  if (task.placeholder) view.notes.push_back("Nothing defines this task: its spawn was lost.");
+  if (task.spawned_about) {
+    view.notes.push_back("Spawned before the attach: times count from the attach on.");
+  }
+  if (task.counts_incomplete) view.notes.push_back("Records of it were lost: counts are too low.");
+  if (!task.error().empty()) view.notes.push_back("Error: " + std::string(task.error()));
+
+  const std::uint64_t now = model.now();
+  const auto time = [&](std::uint64_t ticks) { return duration_text(clock.duration_ns(ticks)); };
+  const double total = static_cast<double>(std::max<std::uint64_t>(task.total(now), 1));
+  const auto share = [&](std::uint64_t ticks) {
+    return percent_text(static_cast<double>(ticks) / total) + " of its life";
+  };
+  view.facts = {
+      {"ID", std::to_string(task.id)},
+      {"Kind", std::string(name_of(task.kind))},
+      {"Total", (task.spawned_about ? "~" : "") + time(task.total(now))},
+      {"Polls", count_text(task.polls)},
+      {"Busy", time(task.busy_until(now)), share(task.busy_until(now))},
+      {"Wakes", count_text(task.wakes)},
+      {"Scheduled", time(task.scheduled_until(now)), share(task.scheduled_until(now))},
+      {"Self-wakes", count_text(task.self_wakes)},
+      {"Idle", time(task.idle(now)), share(task.idle(now))},
+      {"Frame", bytes_text(static_cast<double>(task.frame_bytes)), "size of its one allocation"},
+      {"Longest poll", time(task.max_poll)},
+      {"Wakers", count_text(task.wakers), "owned waker clones alive, as the last walk found them"},
+  };
+  for (const std::string& field : task.fields()) {
+    const std::size_t equals = field.find('=');
+    if (equals == std::string::npos) {
+      view.fields.push_back({field, ""});
+    } else {
+      view.fields.push_back({field.substr(0, equals), field.substr(equals + 1)});
+    }
+  }
+
+  // A stack that was read in this very wait says most; else what the last poll's end said.
+  const session::Stack* stack = model.stack(id);
+  const bool fresh = stack != nullptr && task.alive() && stack->ticks >= task.last_poll_to &&
+                     task.state == protocol::TaskState::Idle;
+  if (fresh) {
+    view.stack = stack_lines(model, stack->branches);
+    view.stack_note = "as it waits now";
+  } else if (!task.waits.empty() && task.alive()) {
+    view.stack = stack_lines(model, task.waits);
+    view.stack_note = session.live() ? "the wait alone; the functions above it on request"
+                                     : "the wait alone; no stack was taken";
+  } else if (stack != nullptr) {
+    view.stack = stack_lines(model, stack->branches);
+    view.stack_note =
+        "as it was " + duration_text(clock.duration_ns(now - std::min(now, stack->ticks))) + " ago";
+  } else if (!task.alive()) {
+    view.stack_note = "finished tasks have none";
+  } else if (task.state == protocol::TaskState::Idle) {
+    view.stack_note = "not known yet";
+  } else {
+    view.stack_note = "none while it is " + state.text;
+  }
+  view.can_take_stack = session.live() && task.alive();
+
+  if (const session::TaskHistograms* histograms = model.tasks().histograms(task)) {
+    view.polls = histogram_view(histograms->polls, clock);
+    view.scheduled = histogram_view(histograms->scheduled, clock);
+  }
+  for (const session::NamedEvent& event : session.events_of(id, kEvents)) {
+    view.events.push_back(event_line(model, event, id));
+  }
+  if (task.parent != 0) view.parents.push_back(link_to(model, task.parent));
+  const std::vector<std::uint64_t> children = model.children_of(id, 1000);
+  for (const std::uint64_t child : children) {
+    if (view.children.size() == kChildren) break;
+    view.children.push_back(link_to(model, child));
+  }
+  view.more_children = children.size() - view.children.size();
+
+  view.from_ns = task.spawned != 0 ? clock.ns(task.spawned) : model.begin_ns();
+  view.from_ns = std::max(view.from_ns, model.begin_ns());
+  view.to_ns = task.alive() ? model.now_ns() : clock.ns(task.finished);
+  return view;
+}
+
+}  // namespace taskscope::console::panels

@@ -1,0 +1,319 @@
+#include "taskscope/console/panels/inspector_panel.h"
+
+#include <imgui.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "taskscope/console/panels/format.h"
+#include "taskscope/console/panels/widgets.h"
+
+namespace taskscope::console::panels {
+namespace {
+
+void gap(float length) { ImGui::Dummy({0, px(length)}); }
+
+void draw_head(const InspectorView& view, Actions& actions) {
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const float width = ImGui::GetContentRegionAvail().x;
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const float chip_room = chip_width(view.state);
+  draw->AddRectFilled({at.x, at.y + px(5)}, {at.x + px(11), at.y + px(16)}, view.site, px(2));
+  ImGui::SetCursorScreenPos({at.x + px(19), at.y + px(2)});
+  text_item(theme().strong, colour::kText, view.title, width - px(19) - chip_room - px(10));
+  if (!view.state.empty()) {
+    ImGui::SetCursorScreenPos({at.x + width - chip_room, at.y});
+    chip(view.state, view.state_colour);
+  }
+  ImGui::SetCursorScreenPos({at.x, at.y + px(27)});
+  const bool can_copy = !view.path.empty();
+  text_item(theme().small_mono, colour::kDim, view.subtitle, width);
+  if (can_copy && ImGui::IsItemHovered()) {
+    ImGui::SetMouseCursor(ImGuiMouseCursor_Hand);
+    tooltip(view.path + "\nClick to copy");
+    if (ImGui::IsMouseClicked(ImGuiMouseButton_Left)) {
+      actions.push_back(action::CopyText{view.path});
+    }
+  }
+}
+
+/// Why it is not running: the first thing one wants to know, so it stands out.
+void draw_why(const InspectorInput& input) {
+  if (input.why.empty()) return;
+  gap(4);
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const float width = ImGui::GetContentRegionAvail().x;
+  const float inner = width - px(26);
+  ImFont* font = theme().text;
+  const ImVec2 size = font->CalcTextSizeA(font->FontSize, FLT_MAX, inner, input.why.data(),
+                                          input.why.data() + input.why.size());
+  const float height = size.y + px(18);
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const Colour ink = input.view->state_colour;
+  draw->AddRectFilled(at, {at.x + width, at.y + height}, with_alpha(ink, 0.13f), px(4));
+  draw->AddRectFilled(at, {at.x + px(3), at.y + height}, ink, px(1));
+  draw->AddText(font, font->FontSize, {at.x + px(14), at.y + px(9)}, colour::kText,
+                input.why.data(), input.why.data() + input.why.size(), inner);
+  ImGui::Dummy({width, height});
+}
+
+void draw_facts(const InspectorView& view) {
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const float width = ImGui::GetContentRegionAvail().x;
+  const float column = std::floor(width / 2), line = px(22);
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  for (std::size_t i = 0; i < view.facts.size(); ++i) {
+    const Fact& fact = view.facts[i];
+    const bool second = i % 2 == 1;
+    const float x = at.x + (second ? column + px(8) : 0),
+                y = at.y + line * static_cast<float>(i / 2);
+    const float room = column - px(8);
+    draw_text(draw, theme().small, colour::kFaint, {x, y + px(3)}, room * 0.55f, fact.label);
+    draw_text(draw, theme().mono, colour::kText, {x, y + px(2)}, room, fact.value, Align::Right);
+    if (!fact.note.empty() && ImGui::IsWindowHovered() &&
+        ImGui::IsMouseHoveringRect({x, y}, {x + room, y + line})) {
+      tooltip(fact.note);
+    }
+  }
+  ImGui::Dummy({width, line * static_cast<float>((view.facts.size() + 1) / 2)});
+}
+
+void draw_fields(const InspectorView& view) {
+  const float width = ImGui::GetContentRegionAvail().x;
+  for (const Fact& field : view.fields) {
+    const ImVec2 at = ImGui::GetCursorScreenPos();
+    draw_text(ImGui::GetWindowDrawList(), theme().small, colour::kFaint, at, width * 0.35f,
+              field.label);
+    ImGui::SetCursorScreenPos({at.x + width * 0.38f, at.y});
+    text_item(theme().small_mono, colour::kText, field.value, width * 0.62f);
+  }
+}
+
+void draw_stack(const InspectorView& view, Actions& actions) {
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const float width = ImGui::GetContentRegionAvail().x, line = px(21);
+  for (std::size_t i = 0; i < view.stack.size(); ++i) {
+    const StackLine& is = view.stack[i];
+    const ImVec2 at = ImGui::GetCursorScreenPos();
+    const float indent = px(4) + static_cast<float>(is.depth) * px(14);
+    const float place_width =
+        std::min(std::ceil(text_width(theme().small_mono, is.place)), (width - indent) * 0.5f);
+    const float y = at.y + std::floor((line - theme().small->FontSize) / 2);
+    const Icon icon = is.kind == StackLineKind::Frame  ? Icon::Dot
+                      : is.kind == StackLineKind::Wait ? Icon::Pause
+                                                       : Icon::TriangleDown;
+    const Colour ink = is.kind == StackLineKind::Frame  ? colour::kStrongLine
+                       : is.kind == StackLineKind::Wait ? view.state_colour
+                                                        : colour::kAccent;
+    // The line that ties a frame to the next one.
+    if (i + 1 < view.stack.size() && is.kind == StackLineKind::Frame) {
+      draw->AddLine({at.x + indent + px(4), at.y + line * 0.5f},
+                    {at.x + indent + px(4), at.y + line * 1.5f}, colour::kLine, 1);
+    }
+    draw_icon(draw, icon, {at.x + indent + px(4), at.y + line / 2}, px(9), ink);
+    const bool leads = is.task != 0 || is.resource != 0;
+    draw_text(draw, is.kind == StackLineKind::Frame ? theme().small_mono : theme().small,
+              leads ? colour::kAccent : colour::kText, {at.x + indent + px(15), y},
+              width - indent - px(15) - place_width - px(10), is.text);
+    if (!is.place.empty()) {
+      draw_text(draw, theme().small_mono, colour::kDim,
+                {at.x + width - place_width,
+                 at.y + std::floor((line - theme().small_mono->FontSize) / 2)},
+                place_width + 1, is.place, Align::Right);
+    }
+    ImGui::PushID(static_cast<int>(i));
+    if (ImGui::InvisibleButton("##line", {width, line})) {
+      if (is.task != 0) {
+        actions.push_back(action::SelectTask{is.task});
+      } else if (is.resource != 0) {
+        actions.push_back(action::SelectResource{is.resource});
+      } else if (!is.path.empty()) {
+        actions.push_back(action::CopyText{is.path});
+      }
+    }
+    if (ImGui::IsItemHovered()) {
+      draw->AddRectFilled(at, {at.x + width, at.y + line}, rgb(0xffffff, 8), px(3));
+      std::string tip = is.text;
+      if (!is.path.empty()) tip += "\n" + is.path;
+      tip += is.task != 0       ? "\nClick to go to the task"
+             : is.resource != 0 ? "\nClick to go to the resource"
+             : is.path.empty()  ? ""
+                                : "\nClick to copy the place";
+      tooltip(tip);
+    }
+    ImGui::PopID();
+  }
+}
+
+void draw_histogram(const char* title, const HistogramView& histogram, Colour ink) {
+  const std::string right = histogram.total == 0 ? std::string()
+                                                 : "p50 " + duration_text(histogram.p50_ns) +
+                                                       "   p99 " + duration_text(histogram.p99_ns);
+  heading(title, right);
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const float width = ImGui::GetContentRegionAvail().x, height = px(52);
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  if (histogram.total == 0) {
+    draw_text(draw, theme().small, colour::kFaint, at, width, "fewer than two polls were seen");
+    ImGui::Dummy({width, px(20)});
+    return;
+  }
+  const float step = width / static_cast<float>(histogram.bars.size());
+  const float bar = std::max(std::min(step - 1, px(20)), 1.0f);
+  draw->AddLine({at.x, at.y + height}, {at.x + width, at.y + height}, colour::kLine, 1);
+  for (std::size_t i = 0; i < histogram.bars.size(); ++i) {
+    const HistogramBar& is = histogram.bars[i];
+    const float x = at.x + step * static_cast<float>(i) + (step - bar) / 2;
+    const ImVec2 from{at.x + step * static_cast<float>(i), at.y};
+    if (is.count > 0) {
+      const float tall =
+          std::max(height * static_cast<float>(static_cast<double>(is.count) /
+                                               static_cast<double>(histogram.highest)),
+                   px(2));
+      draw->AddRectFilled({std::round(x), std::round(at.y + height - tall)},
+                          {std::round(x + bar), at.y + height}, ink, px(1));
+    }
+    if (ImGui::IsWindowHovered() &&
+        ImGui::IsMouseHoveringRect(from, {from.x + step, at.y + height + px(16)})) {
+      tooltip(duration_text(is.from_ns) + " to " + duration_text(is.to_ns) + ": " +
+              count_text(is.count));
+    }
+  }
+  ImFont* font = theme().small_mono;
+  const float y = at.y + height + px(3);
+  draw_text(draw, font, colour::kFaint, {at.x, y}, width / 2,
+            duration_text(histogram.bars.front().from_ns));
+  draw_text(draw, font, colour::kFaint, {at.x + width / 2, y}, width / 2,
+            duration_text(histogram.bars.back().to_ns), Align::Right);
+  ImGui::Dummy({width, height + font->FontSize + px(6)});
+}
+
+void draw_links(const std::vector<TaskLink>& links, Actions& actions) {
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const float width = ImGui::GetContentRegionAvail().x, line = px(21);
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    const TaskLink& link = links[i];
+    const ImVec2 at = ImGui::GetCursorScreenPos();
+    const float detail = std::min(std::ceil(text_width(theme().small, link.detail)), width * 0.5f);
+    draw_icon(draw, Icon::Dot, {at.x + px(6), at.y + line / 2}, px(9), link.colour);
+    const float y = at.y + std::floor((line - theme().small->FontSize) / 2);
+    draw_text(draw, theme().small, link.task != 0 ? colour::kAccent : colour::kDim,
+              {at.x + px(17), y}, width - px(27) - detail, link.label);
+    draw_text(draw, theme().small, colour::kFaint, {at.x + width - detail, y}, detail + 1,
+              link.detail, Align::Right);
+    ImGui::PushID(static_cast<int>(i));
+    if (ImGui::InvisibleButton("##link", {width, line}) && link.task != 0) {
+      actions.push_back(action::SelectTask{link.task});
+    }
+    if (ImGui::IsItemHovered()) {
+      draw->AddRectFilled(at, {at.x + width, at.y + line}, rgb(0xffffff, 8), px(3));
+    }
+    ImGui::PopID();
+  }
+}
+
+void draw_events(const InspectorView& view, Actions& actions) {
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const float width = ImGui::GetContentRegionAvail().x, line = px(20);
+  ImGuiListClipper clipper;
+  clipper.Begin(static_cast<int>(view.events.size()), line);
+  while (clipper.Step()) {
+    for (int i = clipper.DisplayStart; i < clipper.DisplayEnd; ++i) {
+      const EventLine& event = view.events[static_cast<std::size_t>(i)];
+      const ImVec2 at = ImGui::GetCursorScreenPos();
+      const std::string when = axis_text(event.at_ns, 1'000);
+      const float when_width = px(112), word = px(96);
+      const float y = at.y + std::floor((line - theme().small->FontSize) / 2);
+      draw_text(draw, theme().small_mono, colour::kFaint,
+                {at.x, at.y + std::floor((line - theme().small_mono->FontSize) / 2)}, when_width,
+                when, Align::Right);
+      draw_icon(draw, Icon::Dot, {at.x + when_width + px(12), at.y + line / 2}, px(8),
+                event.colour);
+      draw_text(draw, theme().small, colour::kText, {at.x + when_width + px(22), y}, word,
+                event.text);
+      draw_text(draw, theme().small, event.task != 0 ? colour::kAccent : colour::kDim,
+                {at.x + when_width + px(24) + word, y}, width - when_width - px(24) - word,
+                event.detail);
+      ImGui::PushID(i);
+      if (ImGui::InvisibleButton("##event", {width, line})) {
+        if (event.task != 0) {
+          actions.push_back(action::SelectTask{event.task});
+        } else {
+          actions.push_back(action::Frame{event.at_ns - 50'000, event.at_ns + 50'000});
+        }
+      }
+      if (ImGui::IsItemHovered()) {
+        draw->AddRectFilled(at, {at.x + width, at.y + line}, rgb(0xffffff, 8), px(3));
+      }
+      ImGui::PopID();
+    }
+  }
+  clipper.End();
+}
+
+}  // namespace
+
+void draw_inspector(const InspectorInput& input, Actions& actions) {
+  if (input.view == nullptr) {
+    empty_note("No task selected", "Click a task on the timeline or in the table.");
+    return;
+  }
+  const InspectorView& view = *input.view;
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(px(14), px(12)));
+  ImGui::BeginChild("##inspector scroll", {0, 0}, false, ImGuiWindowFlags_AlwaysUseWindowPadding);
+  ImGui::PopStyleVar();
+  ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, ImVec2(px(8), 0));
+  draw_head(view, actions);
+  draw_why(input);
+  for (const std::string& note : view.notes) {
+    gap(6);
+    TextStyle style(theme().small, colour::kScheduled);
+    ImGui::TextWrapped("%s", note.c_str());
+  }
+  if (view.known) {
+    gap(10);
+    draw_facts(view);
+    if (!view.fields.empty()) {
+      gap(10);
+      heading("Fields");
+      draw_fields(view);
+    }
+    gap(12);
+    heading("Await stack", view.stack_note);
+    draw_stack(view, actions);
+    if (view.can_take_stack) {
+      gap(4);
+      if (button("##take stack", Icon::Stack, "Read the stack now", ButtonLook::Plain, false,
+                 "Asks the target for this task's await stack. Nothing stops for it.")) {
+        actions.push_back(action::TakeStacks{view.task});
+      }
+    }
+    gap(14);
+    draw_histogram("Poll times", view.polls, colour::kPolling);
+    gap(12);
+    draw_histogram("Time in the queue before a poll", view.scheduled, colour::kScheduled);
+    if (!view.parents.empty()) {
+      gap(12);
+      heading("Parent");
+      draw_links(view.parents, actions);
+    }
+    if (!view.children.empty()) {
+      gap(12);
+      heading("Children", view.more_children > 0 ? "and " + count_text(view.more_children) + " more"
+                                                 : std::string());
+      ImGui::PushID("children");
+      draw_links(view.children, actions);
+      ImGui::PopID();
+    }
+    gap(12);
+    heading("Last events", "newest first");
+    if (view.events.empty()) {
+      text_item(theme().small, colour::kFaint, "none in the part of the session that is kept");
+    }
+    draw_events(view, actions);
+  }
+  ImGui::PopStyleVar();
+  ImGui::EndChild();
+}
+
+}  // namespace taskscope::console::panels

@@ -1,0 +1,27 @@
+/// Draws the task table: only the rows in sight, however many there are.
+#pragma once
+
+#include "taskscope/console/panels/task_table_layout.h"
+
+namespace taskscope::console::panels {
+
+struct TaskTableInput {
+  const TaskTableLayout* layout = nullptr;
+  const TaskOrder* order = nullptr;
+  std::uint64_t selected = 0;
+  bool renewing = false;
+  bool focus_filter = false;  ///< the user asked for it with a key
+  bool scroll_to_selected = false;
+};
+
+/// Kept between frames.
+struct TaskTableMemory {
+  char filter[256] = {};
+  std::size_t first_row = 0, rows_in_sight = 0;  ///< of the last frame
+};
+
+/// Fills what is left of the current ImGui window.
+void draw_task_table(const session::Model& model, const TaskTableInput& input,
+                     TaskTableMemory& memory, Actions& actions);
+
+}  // namespace taskscope::console::panels
