@@ -2,10 +2,10 @@
 /// no threads: fed and read on one thread.
 ///
 /// Events arrive by ring, and a wake in one ring may precede the poll in another although it comes
-/// later. So runs of events wait in a short merge (at most 200 ms of the stream's time, less when
-/// all rings have gone on) and are applied in the order of their ticks. What comes later still is
-/// applied when it comes. The same updates in the same order give the same model, live and from a
-/// file. Everything a target can make grow has a bound here; what a bound cut off is counted.
+/// later. So runs of events wait in a short merge (100 ms of the stream's time) and are applied in
+/// the order of their ticks. What comes later still is applied when it comes, and counted. The same
+/// updates in the same order give the same model, live and from a file. Everything a target can
+/// make grow has a bound here; what a bound cut off is counted.
 #pragma once
 
 #include <array>
@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "taskscope/console/session/clock.h"
@@ -188,14 +189,63 @@ class Model {
 
  private:
   class Merge;
-  friend class Applier;
+  struct LaneWork;
   struct TaskTrack;
+  using Event = protocol::Event;
+
+  // model.cpp: what is not an event
+  void take(protocol::Process&&);
+  void take(std::vector<protocol::Site>&&);
+  void take(const protocol::ClockPoint&);
+  void take(const protocol::Loss&);
+  void take(protocol::Events&&, const source::ChunkPlace&);
+  void take(protocol::Snapshot&&);
+  void take(const protocol::Samples&);
+  void take(const protocol::Goodbye&);
+  [[nodiscard]] std::uint32_t lane_for(std::uint32_t worker, std::uint64_t ring);
+  std::uint32_t add_lane();
+  void saw(std::uint64_t ticks);
+  void add_gap(std::vector<Gap>& gaps, const Gap& gap) const;
+  void drop_task(std::uint32_t slot);
+  [[nodiscard]] bool is_tombstone(std::uint64_t task) const;
+  void advance();
+  [[nodiscard]] Resource* resource_for(std::uint64_t id, protocol::ResourceKind kind);
+  [[nodiscard]] std::uint16_t wait_kind(const WaitKind& kind);
+
+  // events.cpp: one event at a time, in the order of the merge
+  void apply_event(std::uint32_t lane, const protocol::Events& chunk, const Event& event);
+  void on_spawned(const protocol::Events& chunk, const Event& event);
+  void on_finished(const protocol::Events& chunk, const Event& event);
+  void on_poll_started(std::uint32_t lane, std::uint64_t task, std::uint64_t ticks, bool recorded);
+  void on_poll_ended(std::uint32_t lane, const Event& event);
+  void close_poll(std::uint32_t lane, std::uint64_t ticks, std::uint16_t wait);
+  void on_wait(std::uint32_t lane, const Event& event);
+  void on_wait_cancelled(const Event& event);
+  void on_woken(const Event& event);
+  void on_resource(const protocol::Events& chunk, const Event& event);
+  void on_acquired(const Event& event);
+  void on_released(const Event& event);
+  /// The task's slot; a placeholder when nothing defines it yet. kNone over the limit.
+  [[nodiscard]] std::uint32_t slot_for(std::uint64_t task, std::uint64_t ticks);
+  void enter(std::uint32_t slot, protocol::TaskState state, std::uint64_t ticks);
+  void clear_waits(Task& row);
+  void count_waits(Task& row, bool add);
+  void finish_task(std::uint32_t slot, std::uint64_t ticks, protocol::Outcome outcome);
+
+  // snapshots.cpp
+  void apply_snapshot_task(std::uint64_t snapshot, bool has_waits, protocol::TaskSnapshot& entry);
+  void apply_snapshot_resource(protocol::ResourceSnapshot& entry);
+  void complete_snapshot(std::uint64_t snapshot, std::uint64_t begin_ticks);
+
+  // queries.cpp
+  void build_tracks(std::span<const std::uint64_t> tasks);
 
   Limits limits_;
   Clock clock_;
   std::optional<protocol::Process> process_;
   TaskTable tasks_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::vector<std::unique_ptr<LaneWork>> work_;  // by lane
   std::unordered_map<std::uint64_t, std::uint32_t> lane_of_ring_;
   std::unordered_map<std::uint32_t, std::uint32_t> lane_of_worker_;
   std::unordered_map<std::uint64_t, Resource> resources_;
@@ -212,6 +262,10 @@ class Model {
   std::deque<ChunkEntry> chunks_;
   std::unordered_map<std::uint64_t, std::unique_ptr<TaskTrack>> shown_;
   std::unique_ptr<Merge> merge_;
+  std::vector<std::uint64_t> tombstones_;  // ids dropped lately, by hash: late records of them
+  std::array<std::pair<std::uint64_t, std::uint16_t>, 256> wait_kind_cache_{};
+  bool waits_unsorted_ = false;
+  std::uint32_t loss_epoch_ = 0;
   std::uint64_t now_ = 0, begin_ = 0, revision_ = 0, snapshots_completed_ = 0;
   bool ended_ = false, dead_ = false;
   std::string end_reason_;

@@ -19,6 +19,7 @@ struct Resource {
   std::uint64_t dropped = 0;     ///< ticks; 0: it lives
   bool placeholder = false;      ///< waits name it, nothing defines it
   std::uint32_t waiters = 0;     ///< branches that wait for it now; Model::waiters_of names them
+  std::uint32_t reported_waiters = 0;  ///< as the target counted them in the last walk
   std::uint64_t waits_ever = 0;
   std::vector<protocol::HolderState> holders;  ///< certain, or a hint
   std::vector<protocol::AttributeState> attributes;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -98,13 +99,19 @@ struct Task {
 
  private:
   friend class TaskTable;
+  friend class Model;
   struct Links {
     std::uint32_t before = kNone, after = kNone;
   };
   Links in_call_group, in_call_waits, in_await_group;
   std::uint64_t wake_pending = 0;  // the first wake since the last poll began
+  std::uint64_t last_event = 0;    // ticks of the newest record that names it
   std::uint64_t snapshot = 0;      // the walk that named it last
-  friend class Model;
+  std::uint32_t loss_epoch = 0;    // how much had been lost when the poll count was last sure
+  bool sure = false;               // the poll count was ever sure
+  bool shown = false;              // its track is kept
+  bool waits_counted = false;      // its waits are in the counts of their resources
+  bool in_lists = false;           // it is in the lists of waiting tasks
 };
 
 /// Tasks spawned at one place. Sums cover finished tasks that are no longer kept.
@@ -191,14 +198,18 @@ class TaskTable {
   }
   /// Makes a row; call_group and state are set through the functions below.
   std::uint32_t add(std::uint64_t id);
+  [[nodiscard]] CallGroup& call_group(const Task& row) { return call_groups_[row.call_group]; }
   void place(std::uint32_t slot, std::uint32_t site, protocol::TaskKind kind);
   void set_state(std::uint32_t slot, protocol::TaskState state, std::uint64_t ticks);
   void set_await_group(std::uint32_t slot, std::uint16_t wait);
   void leave_await_group(std::uint32_t slot, std::uint64_t now);
-  void finish(std::uint32_t slot, std::uint64_t ticks);
+  void finish(std::uint32_t slot, std::uint64_t ticks, protocol::Outcome outcome);
   TaskHistograms& histograms_of(std::uint32_t slot);
+  /// Puts the lists of waiting tasks in order of their waits again, after rows came in another.
+  void sort_waiting();
+  /// The oldest finished row, if there are more than are kept.
+  [[nodiscard]] std::uint32_t surplus();
   void drop(std::uint32_t slot);
-  void drop_oldest_finished();
 
   using LinksOf = Task::Links Task::*;
   void link(LinksOf links, std::uint32_t& first, std::uint32_t& last, std::uint32_t slot);
@@ -210,8 +221,7 @@ class TaskTable {
   std::vector<std::uint32_t> free_;
   std::size_t size_ = 0;
   std::uint64_t live_ = 0, dropped_ = 0;
-  std::vector<std::uint64_t> finished_;  // ids in the order they finished, a circle once full
-  std::size_t finished_head_ = 0, finished_count_ = 0;
+  std::deque<std::uint64_t> finished_;  // ids in the order they finished
   Index index_;
   std::vector<std::unique_ptr<TaskHistograms>> histograms_;
   std::vector<std::uint32_t> free_histograms_;

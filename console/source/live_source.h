@@ -19,7 +19,8 @@ struct LiveOptions {
                                                             ///< reader waits and the target drops
   std::string spool_directory;  ///< empty: $TMPDIR, else /var/tmp, else /tmp
   std::string record_to;        ///< records from the first chunk on; empty: not yet
-  bool subscribe_at_once = true;
+  /// False: next() yields nothing; chunks only go to the recording, and wait() waits for the end.
+  bool queue_chunks = true;
 };
 
 /// Connects, shakes hands and subscribes. A thread of its own reads, writes the spool (an unnamed
