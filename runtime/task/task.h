@@ -126,6 +126,12 @@ class Budgeted final : public Waiter {
  public:
   template <class Make>
   Budgeted(Promise& promise, Make&& make) : leaf_(std::forward<Make>(make)()), promise_(promise) {}
+  /// The await is over, or destroyed with its frame. A leaf that lives on, because the caller of
+  /// select owns it, must not wake through a branch that is gone.
+  ~Budgeted() {
+    if constexpr (requires(std::remove_reference_t<Leaf>& leaf) { leaf.abandon(); })
+      leaf_.abandon();
+  }
 
   [[nodiscard]] bool await_ready() noexcept {
     Header& task = *promise_.branch()->task;

@@ -1,0 +1,484 @@
+/// Channels from many senders to one receiver.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "taskscope/runtime/result.h"
+#include "taskscope/runtime/sync/channel.h"
+
+namespace taskscope::runtime::sync::mpsc {
+
+enum class SendError : std::uint8_t { Closed };
+enum class TrySendError : std::uint8_t { Full, Closed };
+enum class TryRecvError : std::uint8_t {
+  Empty,         ///< more may come
+  Disconnected,  ///< closed, or without senders, and drained
+};
+
+template <class T>
+class Sender;
+template <class T>
+class UnboundedSender;
+template <class T>
+class Receiver;
+template <class T>
+class Permit;
+
+template <class T>
+class Channel final : public ChannelCore {
+ public:
+  Channel(std::size_t capacity, const char* type, const char* name, Site site)
+      : ChannelCore(capacity, type, name, site) {
+    if (*name != '\0') registered();
+  }
+  ~Channel() { leave(); }
+
+  /// Moves from `message` only on success. Throws std::bad_alloc.
+  Result<void, TrySendError> try_send(T&& message) {
+    used_by_sender();
+    task::WakeBatch batch;
+    const std::lock_guard guard(lock_);
+    if (closed_) return TrySendError::Closed;
+    if (!has_room()) return TrySendError::Full;
+    if (ring_.full()) ring_.grow();
+    push(std::move(message), batch);
+    return {};
+  }
+  /// Sends on a place reserved before. False: the receiver is gone. Throws std::bad_alloc, and
+  /// keeps the place then.
+  bool send_reserved(T&& message) {
+    used_by_sender();
+    // Destroyed after the lock is gone, when there is nobody to take it.
+    std::optional<T> dropped;
+    task::WakeBatch batch;
+    std::unique_lock lock(lock_);
+    if (receiver_gone_) {
+      dropped.emplace(std::move(message));
+      --reserved_;
+      return false;
+    }
+    if (ring_.full()) ring_.grow();
+    --reserved_;
+    push(std::move(message), batch);
+    return true;
+  }
+  [[nodiscard]] Result<T, TryRecvError> try_recv() noexcept {
+    used_by_receiver();
+    task::WakeBatch batch;
+    std::unique_lock lock(lock_);
+    if (free_messages() == 0) return ended() ? TryRecvError::Disconnected : TryRecvError::Empty;
+    Result<T, TryRecvError> result(pop());
+    freed(1, lock, batch);
+    return result;
+  }
+  /// The receiver is gone, and with it what it has not received.
+  void abandon_receiver() noexcept {
+    close();
+    const Ring<T> dropped = [this] {
+      const std::lock_guard guard(lock_);
+      receiver_gone_ = true;
+      queued_ = 0;
+      return std::move(ring_);
+    }();
+  }
+
+  /// A wait for a place: the base of send and reserve.
+  class SendingBase : public WaitNode {
+   public:
+    template <class Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+      return this->wait_in(channel_.sendings_, awaiting.promise(),
+                           [this] { return reserve_now(); });
+    }
+
+   protected:
+    explicit SendingBase(Channel& channel) noexcept
+        : WaitNode(channel, observe::WaitOp::Send), channel_(channel) {}
+    ~SendingBase() {
+      if (withdraw()) channel_.give_back_slot();
+    }
+    /// Locked. True: a place is reserved, or the channel is closed.
+    [[nodiscard]] bool reserve_now() noexcept {
+      if (channel_.closed_) return true;
+      granted_ = channel_.has_room();
+      if (granted_) ++channel_.reserved_;
+      return granted_;
+    }
+    Channel& channel_;
+  };
+
+  class [[nodiscard]] Sending final : public SendingBase {
+   public:
+    [[nodiscard]] bool await_ready() noexcept {
+      if (this->waited()) [[unlikely]]
+        return this->settled();
+      Channel& channel = this->channel_;
+      channel.used_by_sender();
+      task::WakeBatch batch;
+      const std::lock_guard guard(channel.lock_);
+      if (channel.closed_ || !channel.has_room() || channel.ring_.full()) {
+        // Where the ring has to grow, await_resume does it: it may throw.
+        return this->reserve_now();
+      }
+      channel.push(std::move(*message_), batch);
+      message_.reset();
+      return true;
+    }
+    Result<void, SendError> await_resume() {
+      if (!message_) return {};
+      if (!this->granted_) {
+        static_cast<void>(this->take_grant());
+        return SendError::Closed;
+      }
+      const bool sent = this->channel_.send_reserved(std::move(*message_));
+      static_cast<void>(this->take_grant());
+      message_.reset();
+      if (!sent) return SendError::Closed;
+      return {};
+    }
+
+   private:
+    friend Sender<T>;
+    Sending(Channel& channel, T&& message) noexcept
+        : SendingBase(channel), message_(std::move(message)) {}
+    std::optional<T> message_;  // until it is in the channel
+  };
+
+  class [[nodiscard]] Reserving final : public SendingBase {
+   public:
+    [[nodiscard]] bool await_ready() noexcept {
+      if (this->waited()) [[unlikely]]
+        return this->settled();
+      this->channel_.used_by_sender();
+      const std::lock_guard guard(this->channel_.lock_);
+      return this->reserve_now();
+    }
+    [[nodiscard]] Permit<T> await_resume() noexcept {
+      return this->take_grant() ? Permit<T>(shared_) : Permit<T>(nullptr);
+    }
+
+   private:
+    friend Sender<T>;
+    explicit Reserving(const std::shared_ptr<Channel>& channel) noexcept
+        : SendingBase(*channel), shared_(channel) {}
+    const std::shared_ptr<Channel>& shared_;  // the Sender's
+  };
+
+  /// A wait for a message: the base of recv and recv_many.
+  class ReceivingBase : public WaitNode {
+   public:
+    template <class Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+      // A message that came between is only promised here: to take it may wake a sender.
+      return this->wait_in(this->channel_.receivings_, awaiting.promise(), [this] {
+        if (this->channel_.free_messages() == 0) return this->channel_.ended();
+        ++this->channel_.promised_;
+        this->granted_ = true;
+        return true;
+      });
+    }
+
+   protected:
+    explicit ReceivingBase(Channel& channel) noexcept
+        : WaitNode(channel, observe::WaitOp::Recv), channel_(channel) {}
+    ~ReceivingBase() {
+      if (withdraw()) channel_.give_back_message();
+    }
+    Channel& channel_;
+  };
+
+  class [[nodiscard]] Receiving final : public ReceivingBase {
+   public:
+    [[nodiscard]] bool await_ready() noexcept {
+      if (this->waited()) [[unlikely]]
+        return this->settled();
+      this->channel_.used_by_receiver();
+      task::WakeBatch batch;
+      std::unique_lock lock(this->channel_.lock_);
+      if (!receive_now()) return this->channel_.ended();
+      this->channel_.freed(1, lock, batch);
+      return true;
+    }
+    [[nodiscard]] std::optional<T> await_resume() noexcept {
+      if (this->take_grant()) {
+        task::WakeBatch batch;
+        std::unique_lock lock(this->channel_.lock_);
+        --this->channel_.promised_;
+        static_cast<void>(receive_now());
+        this->channel_.freed(1, lock, batch);
+      }
+      return std::move(message_);
+    }
+
+   private:
+    friend Receiver<T>;
+    using ReceivingBase::ReceivingBase;
+    bool receive_now() noexcept {
+      if (this->channel_.free_messages() == 0) return false;
+      message_.emplace(this->channel_.pop());
+      return true;
+    }
+    std::optional<T> message_;
+  };
+
+  class [[nodiscard]] ReceivingMany final : public ReceivingBase {
+   public:
+    [[nodiscard]] bool await_ready() noexcept {
+      if (this->waited()) [[unlikely]]
+        return this->settled();
+      if (out_.empty()) return true;
+      this->channel_.used_by_receiver();
+      return receive(false);
+    }
+    [[nodiscard]] std::size_t await_resume() noexcept {
+      const bool promised = this->take_grant();
+      if (promised) receive(promised);
+      return received_;
+    }
+
+   private:
+    friend Receiver<T>;
+    ReceivingMany(Channel& channel, std::span<T> out) noexcept
+        : ReceivingBase(channel), out_(out) {}
+    /// True: took some, or the channel ended.
+    bool receive(bool promised) noexcept {
+      Channel& channel = this->channel_;
+      for (;;) {
+        // To assign destroys what was in `out`, which is no business under the lock.
+        std::array<std::optional<T>, 16> taken;
+        std::size_t count = 0;
+        bool ended = false;
+        {
+          task::WakeBatch batch;
+          std::unique_lock lock(channel.lock_);
+          if (std::exchange(promised, false)) --channel.promised_;
+          while (count < taken.size() && received_ + count < out_.size() &&
+                 channel.free_messages() != 0)
+            taken[count++].emplace(channel.pop());
+          if (count != 0) channel.freed(count, lock, batch);
+          ended = channel.ended();
+        }
+        for (std::size_t i = 0; i < count; ++i) out_[received_++] = std::move(*taken[i]);
+        if (count < taken.size() || received_ == out_.size()) return received_ != 0 || ended;
+      }
+    }
+    std::span<T> out_;
+    std::size_t received_ = 0;
+  };
+
+ private:
+  /// Locked, with room in the ring.
+  void push(T&& message, task::WakeBatch& batch) noexcept {
+    ring_.push(std::move(message));
+    pushed(batch);
+  }
+  /// Locked; the caller tells `freed`.
+  [[nodiscard]] T pop() noexcept {
+    --queued_;
+    return ring_.pop();
+  }
+
+  Ring<T> ring_;  // under lock_
+};
+
+/// A place in a channel, taken before there is a message for it. Given back when it dies unused.
+template <class T>
+class [[nodiscard]] Permit {
+ public:
+  Permit(Permit&&) noexcept = default;
+  Permit& operator=(Permit&& other) noexcept {
+    if (this != &other) {
+      const Permit before(std::move(*this));
+      channel_ = std::move(other.channel_);
+    }
+    return *this;
+  }
+  ~Permit() {
+    if (channel_) channel_->give_back_slot();
+  }
+  /// False: the channel was closed. Also after send.
+  explicit operator bool() const noexcept { return channel_ != nullptr; }
+  /// Sends at once; the message is dropped if the receiver is gone. Uses the permit up.
+  void send(T message) {
+    static_cast<void>(channel_->send_reserved(std::move(message)));
+    channel_.reset();
+  }
+
+ private:
+  friend Channel<T>;
+  explicit Permit(std::shared_ptr<Channel<T>> channel) noexcept : channel_(std::move(channel)) {}
+  std::shared_ptr<Channel<T>> channel_;
+};
+
+/// What both kinds of senders are: a counted end of the channel.
+template <class T>
+class SenderEnd {
+ public:
+  SenderEnd(const SenderEnd& other) noexcept : channel_(other.channel_) {
+    if (channel_) channel_->add_sender();
+  }
+  SenderEnd(SenderEnd&& other) noexcept = default;
+  SenderEnd& operator=(SenderEnd other) noexcept {
+    channel_.swap(other.channel_);
+    return *this;
+  }
+  ~SenderEnd() {
+    if (channel_) channel_->drop_sender();
+  }
+
+  /// True once the receiver closed the channel or is gone: nothing can be sent any more.
+  [[nodiscard]] bool is_closed() const noexcept { return channel_->is_closed(); }
+  /// Waits until is_closed(). Cancel safe.
+  [[nodiscard]] ChannelCore::Closing closed() const noexcept {
+    return ChannelCore::Closing(*channel_);
+  }
+  [[nodiscard]] bool same_channel(const SenderEnd& other) const noexcept {
+    return channel_ == other.channel_;
+  }
+
+ protected:
+  explicit SenderEnd(std::shared_ptr<Channel<T>> channel) noexcept : channel_(std::move(channel)) {}
+  std::shared_ptr<Channel<T>> channel_;
+};
+
+/// Sends into a bounded channel. Copies send into the same one; when the last is gone, the receiver
+/// gets what is queued and then the end. Must outlive its waits.
+template <class T>
+class [[nodiscard]] Sender final : public SenderEnd<T> {
+ public:
+  /// Sends a message; waits while the channel is full.
+  ///
+  /// Shape    an empty Result when the message is in the channel.
+  /// Errors   Closed: nobody will receive it. The message is dropped; reserve() keeps it.
+  /// Cancel   safe for the channel: a cancelled send has sent nothing. Its message is dropped.
+  /// Order    senders that wait are served in order of arrival.
+  /// Source   tokio::sync::mpsc::Sender::send
+  typename Channel<T>::Sending send(T message) const noexcept {
+    return typename Channel<T>::Sending(*this->channel_, std::move(message));
+  }
+  /// Sends a message if there is room, from any thread; it is moved from only on success.
+  Result<void, TrySendError> try_send(T&& message) const {
+    return this->channel_->try_send(std::move(message));
+  }
+  Result<void, TrySendError> try_send(const T& message) const {
+    T copy(message);
+    return this->channel_->try_send(std::move(copy));
+  }
+  /// Waits for a place; yields a Permit, empty when the channel is closed. Cancel safe.
+  typename Channel<T>::Reserving reserve() const noexcept {
+    return typename Channel<T>::Reserving(this->channel_);
+  }
+  /// Places that are neither filled nor reserved.
+  [[nodiscard]] std::size_t capacity() const noexcept { return this->channel_->capacity(); }
+  [[nodiscard]] std::size_t max_capacity() const noexcept { return this->channel_->max_capacity(); }
+
+ private:
+  template <class U>
+  friend std::pair<Sender<U>, Receiver<U>> channel(std::size_t, const char*, Site);
+  using SenderEnd<T>::SenderEnd;
+};
+
+/// Sends into a channel without limit. As Sender otherwise.
+template <class T>
+class [[nodiscard]] UnboundedSender final : public SenderEnd<T> {
+ public:
+  /// Sends at once, from any thread; the message is moved from only on success.
+  Result<void, SendError> send(T&& message) const {
+    if (this->channel_->try_send(std::move(message))) return {};
+    return SendError::Closed;  // it is never full
+  }
+  Result<void, SendError> send(const T& message) const {
+    T copy(message);
+    return send(std::move(copy));
+  }
+
+ private:
+  template <class U>
+  friend std::pair<UnboundedSender<U>, Receiver<U>> unbounded_channel(const char*, Site);
+  using SenderEnd<T>::SenderEnd;
+};
+
+/// The receiving end. Must outlive its waits. When it dies, the channel is closed and what is
+/// queued is dropped.
+template <class T>
+class [[nodiscard]] Receiver final {
+ public:
+  Receiver(Receiver&&) noexcept = default;
+  Receiver& operator=(Receiver&& other) noexcept {
+    if (this != &other) {
+      const Receiver before(std::move(*this));
+      channel_ = std::move(other.channel_);
+    }
+    return *this;
+  }
+  ~Receiver() {
+    if (channel_) channel_->abandon_receiver();
+  }
+
+  /// Takes the oldest message; waits while there is none.
+  ///
+  /// Shape    empty once the channel is closed or without senders, and drained. A channel closed by
+  ///          its receiver is drained only when all permits are used or given back.
+  /// Errors   none.
+  /// Cancel   safe: a cancelled recv has taken no message.
+  /// Source   tokio::sync::mpsc::Receiver::recv
+  typename Channel<T>::Receiving recv() noexcept {
+    return typename Channel<T>::Receiving(*channel_);
+  }
+  /// Takes up to out.size() messages, oldest first; waits only while there is none.
+  ///
+  /// Shape    assigns to out[0, n) and leaves the rest; n >= 1, or 0 at the end as for recv, or
+  /// when
+  ///          `out` is empty.
+  /// Errors   none.
+  /// Cancel   safe: a cancelled call has taken no message.
+  /// Source   tokio::sync::mpsc::Receiver::recv_many
+  typename Channel<T>::ReceivingMany recv_many(std::span<T> out) noexcept {
+    return typename Channel<T>::ReceivingMany(*channel_, out);
+  }
+  /// Takes the oldest message if there is one, from any thread.
+  Result<T, TryRecvError> try_recv() noexcept { return channel_->try_recv(); }
+  /// Lets no more messages in; those queued, and those with a permit, can still be received.
+  void close() noexcept { channel_->close(); }
+  [[nodiscard]] bool is_closed() const noexcept { return channel_->is_closed(); }
+  [[nodiscard]] std::size_t size() const noexcept { return channel_->length(); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+ private:
+  template <class U>
+  friend std::pair<Sender<U>, Receiver<U>> channel(std::size_t, const char*, Site);
+  template <class U>
+  friend std::pair<UnboundedSender<U>, Receiver<U>> unbounded_channel(const char*, Site);
+  explicit Receiver(std::shared_ptr<Channel<T>> channel) noexcept : channel_(std::move(channel)) {}
+  std::shared_ptr<Channel<T>> channel_;
+};
+
+/// A channel that holds up to `capacity` messages.
+///
+/// Errors   std::invalid_argument for a capacity of 0.
+/// Watch    the last sending and the last receiving task are hints; `name` is shown, and must live
+///          for ever: a string literal.
+/// Source   tokio::sync::mpsc::channel
+template <class T>
+[[nodiscard]] std::pair<Sender<T>, Receiver<T>> channel(std::size_t capacity, const char* name = "",
+                                                        Site site = Site::current()) {
+  auto core = std::make_shared<Channel<T>>(capacity, "mpsc::channel", name, site);
+  return {Sender<T>(core), Receiver<T>(core)};
+}
+/// A channel that takes every message at once; only memory limits it.
+///
+/// Source   tokio::sync::mpsc::unbounded_channel
+template <class T>
+[[nodiscard]] std::pair<UnboundedSender<T>, Receiver<T>> unbounded_channel(
+    const char* name = "", Site site = Site::current()) {
+  auto core =
+      std::make_shared<Channel<T>>(ChannelCore::kUnbounded, "mpsc::unbounded_channel", name, site);
+  return {UnboundedSender<T>(core), Receiver<T>(core)};
+}
+
+}  // namespace taskscope::runtime::sync::mpsc
