@@ -1,0 +1,42 @@
+/// What the windowless commands share.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "taskscope/console/session/session.h"
+#include "taskscope/console/source/result.h"
+#include "taskscope/protocol/result.h"
+
+namespace taskscope::console::app::commands {
+
+/// "taskscope NAME: SENTENCE." on stderr; returns kExitUnusable.
+int fail(std::string_view command, std::string_view sentence);
+int fail(std::string_view command, const source::Failure& failure);
+int fail(std::string_view command, const protocol::Error& error);
+
+/// Opens a target or file and reads a file to its end, or a live process for a while; null after
+/// having said why not.
+std::unique_ptr<session::Session> open_session(std::string_view command, const std::string& target,
+                                               const session::Limits& limits = {});
+
+/// Everything to stdout at once; false when that failed (the reader of a pipe has gone).
+bool print(std::string_view text);
+
+/// "2026-01-02T03:04:05.678901234Z"
+[[nodiscard]] std::string utc_text(std::uint64_t wall_ns);
+/// "1,234,567"
+[[nodiscard]] std::string count_words(std::uint64_t n);
+/// "1 event", "2 events"
+[[nodiscard]] std::string counted(std::uint64_t n, std::string_view noun);
+/// "640 B", "12.3 KiB"
+[[nodiscard]] std::string bytes_words(std::uint64_t bytes);
+/// Two spaces between columns, as wide as their widest cell; the last one is not padded.
+[[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
+
+/// "ring-full"
+[[nodiscard]] std::string_view name_of(protocol::LossCause cause);
+
+}  // namespace taskscope::console::app::commands

@@ -1,0 +1,75 @@
+#include "taskscope/console/analysis/stacks.h"
+
+#include <chrono>
+#include <string>
+
+#include "taskscope/console/analysis/why.h"
+#include "taskscope/console/analysis/words.h"
+#include "taskscope/console/app/commands/commands.h"
+#include "taskscope/console/app/commands/common.h"
+
+namespace taskscope::console::app::commands {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kWalkLimit{10};  // a million tasks take one or two
+constexpr std::size_t kNamedTasks = 12;
+
+/// Asks the target for its stacks and waits until the walk is complete.
+bool take_stacks(session::Session& session, std::uint64_t task) {
+  const auto before = session.model().snapshots_completed();
+  session.request_snapshot(true, task);
+  const auto end = Clock::now() + kWalkLimit;
+  while (session.model().snapshots_completed() == before && !session.model().ended() &&
+         Clock::now() < end)
+    session.pump_to_end(std::chrono::milliseconds{20});
+  session.model().flush();
+  return session.model().snapshots_completed() != before;
+}
+
+void append_lines(std::string& text, const std::vector<std::string>& lines) {
+  for (const auto& line : lines) text += "    " + line + "\n";
+}
+
+int one_task(const session::Model& model, std::uint64_t id) {
+  const session::Task* task = model.tasks().find(id);
+  if (task == nullptr)
+    return fail("stacks", "there is no task #" + std::to_string(id) +
+                              "; `taskscope stacks` without --task names those that live");
+  std::string text = "task " + analysis::task_words(model, id);
+  const auto place = analysis::place_words(model, task->site);
+  if (!place.empty()) text += ", spawned at " + place;
+  text += "\n" + analysis::why_not_running(model, *task).text + "\n";
+  append_lines(text, analysis::stack_lines(model, *task, true));
+  return print(text) ? kExitGood : kExitUnusable;
+}
+
+}  // namespace
+
+int run(const StacksCommand& command) {
+  const auto session = open_session("stacks", command.target);
+  if (!session) return kExitUnusable;
+  const session::Model& model = session->model();
+  if (session->live() && !take_stacks(*session, command.task.value_or(0))) {
+    if (!model.ended())
+      return fail("stacks", "the target did not send its stacks within 10 s; is it stopped");
+  }
+  if (command.task) return one_task(model, *command.task);
+
+  const auto groups = analysis::group_stacks(model);
+  std::string text;
+  for (const auto& group : groups) {
+    text += counted(group.tasks.size(), "task") + ":";
+    for (std::size_t i = 0; i < group.tasks.size() && i < kNamedTasks; ++i)
+      text += " #" + std::to_string(group.tasks[i]);
+    if (group.tasks.size() > kNamedTasks) text += " ...";
+    text += "\n";
+    append_lines(text, group.lines);
+    text += "\n";
+  }
+  if (groups.empty()) text = "No task lives.\n";
+  return print(text) ? kExitGood : kExitUnusable;
+}
+
+}  // namespace taskscope::console::app::commands
