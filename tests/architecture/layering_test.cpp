@@ -102,11 +102,12 @@ std::vector<string> violations(const string& path, const string& text) {
     blame(1, "a header says #pragma once");
   }
 
-  // The theme is what all panels share: colours, fonts and spacing in ImGui's own types.
+  // The theme and the widgets are what all panels share: colours, fonts, shapes in ImGui's own
+  // types.
   const string stem = path.substr(0, path.rfind('.'));
   const bool may_draw = is_under(path, "console/app") || is_under(path, "tests") ||
                         (is_under(path, "console/panels") && stem.ends_with("_panel")) ||
-                        stem == "console/panels/theme";
+                        stem == "console/panels/theme" || stem == "console/panels/widgets";
   const bool may_see_protobuf =
       (is_under(path, "protocol") && !is_header(path)) || is_under(path, "tests");
 
@@ -123,7 +124,7 @@ std::vector<string> violations(const string& path, const string& text) {
     if (target.starts_with("imgui") || target.starts_with("backends/imgui") ||
         target.starts_with("GLFW/") || target.starts_with("GL/") || target.starts_with("EGL/")) {
       if (!may_draw)
-        blame(include.line, "only panels, their theme and app draw: " + include.target);
+        blame(include.line, "only panels, what they share and app draw: " + include.target);
       continue;
     }
     if (target.starts_with("catch2/") && !is_under(path, "tests")) {
