@@ -9,6 +9,7 @@
 
 #include "taskscope/runtime/observe/observer.h"
 #include "taskscope/runtime/scheduler/context.h"
+#include "taskscope/runtime/scheduler/directory.h"
 #include "taskscope/runtime/scheduler/driver_access.h"
 #include "taskscope/runtime/scheduler/futex.h"
 #include "taskscope/runtime/task/blocking_body.h"
@@ -58,9 +59,10 @@ Scheduler::Scheduler(Config config)
     const observe::WorkerId id{next_worker.fetch_add(1, std::memory_order_relaxed)};
     workers_.push_back(std::make_unique<Worker>(*this, i, id, config_.workers));
   }
+  Directory::instance().enter(id_, *this);
 }
 
-Scheduler::~Scheduler() = default;
+Scheduler::~Scheduler() { Directory::instance().leave(id_); }
 
 void Scheduler::start() {
   if (auto* observer = observe::observer()) observer->on_runtime_started(*this);
@@ -584,8 +586,19 @@ namespace taskscope::runtime::task {
 using scheduler::Context;
 using scheduler::context;
 
+namespace {
+/// Calls `visit` with the scheduler of a task, if it still lives.
+template <class Visit>
+void with_scheduler(const Header& task, Visit&& visit) noexcept {
+  // A thread inside the runtime keeps it alive.
+  if (context().scheduler == task.scheduler) return visit(*task.scheduler);
+  scheduler::Directory::instance().visit(task.runtime, visit);
+}
+}  // namespace
+
 void submit(Header* task) noexcept {
-  if (task != nullptr) task->scheduler->submit(task);
+  if (task == nullptr) return;
+  with_scheduler(*task, [task](scheduler::Scheduler& scheduler) { scheduler.submit(task); });
 }
 
 TaskId current_task_id() noexcept {
@@ -612,7 +625,9 @@ void WakeOrigin::set_fd(int fd) noexcept { context().fd = fd; }
 
 void report_wake(Header& task, BranchId branch, observe::ResourceId resource) noexcept {
   const Context& here = context();
-  task.scheduler->count_wake(here.scheduler == task.scheduler ? here.worker : nullptr);
+  with_scheduler(task, [&](scheduler::Scheduler& scheduler) {
+    scheduler.count_wake(here.scheduler == task.scheduler ? here.worker : nullptr);
+  });
   if (!observe::wants(observe::Event::Wake)) return;
   observe::Woken woken;
   woken.task = task.id;

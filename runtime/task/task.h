@@ -228,7 +228,8 @@ class PromiseResult {
   void unhandled_exception() noexcept { result_.template emplace<2>(std::current_exception()); }
   /// The result, once. Rethrows what the body threw.
   [[nodiscard]] T take() {
-    if (result_.index() == 2) std::rethrow_exception(std::get<2>(result_));
+    // Moved out: whoever catches holds the only reference, whatever thread the frame is freed on.
+    if (result_.index() == 2) std::rethrow_exception(std::move(std::get<2>(result_)));
     return std::get<1>(std::move(result_));
   }
   [[nodiscard]] std::exception_ptr exception() const noexcept {
@@ -245,7 +246,7 @@ class PromiseResult<void> {
   void return_void() noexcept {}
   void unhandled_exception() noexcept { exception_ = std::current_exception(); }
   void take() {
-    if (exception_) std::rethrow_exception(exception_);
+    if (exception_) std::rethrow_exception(std::move(exception_));
   }
   [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
 

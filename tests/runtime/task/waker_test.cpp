@@ -22,7 +22,9 @@ struct OnAnotherThread {
   std::thread& thread;
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> awaiting) const {
-    thread = std::thread([awaiting] { awaiting.resume(); });
+    // The new thread may free this awaiter before the assignment.
+    std::thread& started = thread;
+    started = std::thread([awaiting] { awaiting.resume(); });
   }
   [[nodiscard]] int await_resume() const {
     if (value < 0) throw std::runtime_error("negative");
