@@ -24,8 +24,13 @@ bool Session::pump(std::chrono::nanoseconds budget) {
     auto chunk = source_->next();
     if (!chunk) {
       const auto state = source_->state();
-      if (state != source::SourceState::Open && !model_.ended())
-        model_.end(state == source::SourceState::Dead, source_->end_reason());
+      if (state != source::SourceState::Open && !finished_) {
+        finished_ = true;
+        if (model_.ended())
+          model_.flush();
+        else
+          model_.end(state == source::SourceState::Dead, source_->end_reason());
+      }
       break;
     }
     model_.apply(std::move(chunk->update), chunk->place);
@@ -37,8 +42,8 @@ bool Session::pump(std::chrono::nanoseconds budget) {
 
 void Session::pump_to_end(std::chrono::milliseconds at_most) {
   const auto end = std::chrono::steady_clock::now() + at_most;
-  while (!model_.ended() && std::chrono::steady_clock::now() < end) {
-    if (pump(std::chrono::milliseconds{20}) || model_.ended()) continue;
+  while (!finished_ && std::chrono::steady_clock::now() < end) {
+    if (pump(std::chrono::milliseconds{20}) || finished_) continue;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         end - std::chrono::steady_clock::now());
     source_->wait(std::clamp(left, std::chrono::milliseconds{1}, std::chrono::milliseconds{100}));

@@ -41,6 +41,9 @@ class Session {
   /// Pumps to the end of the source, or as long as `at_most` for one that goes on.
   void pump_to_end(std::chrono::milliseconds at_most);
 
+  /// Everything the source had is in the model, and no more will come.
+  [[nodiscard]] bool finished() const noexcept { return finished_; }
+
   [[nodiscard]] Model& model() noexcept { return model_; }
   [[nodiscard]] const Model& model() const noexcept { return model_; }
   [[nodiscard]] source::Source& source() noexcept { return *source_; }
@@ -65,6 +68,7 @@ class Session {
  private:
   std::unique_ptr<source::Source> source_;
   Model model_;
+  bool finished_ = false;
 };
 
 }  // namespace taskscope::console::session

@@ -164,8 +164,9 @@ class Track::Query {
     const Node& node = track_.upper_[level][index];
     if (outside(node)) return;
     const auto last_row = std::min(last_part * kSegmentRows, track_.count_);
-    if (first_part >= track_.first_segment_ && whole(node)) {
-      take(node, last_row - first_part * kSegmentRows);
+    const auto rows = last_row - first_part * kSegmentRows;
+    if (first_part >= track_.first_segment_ && rows > 1 && whole(node)) {
+      take(node, rows);
       return;
     }
     if (level > 0) {
@@ -185,7 +186,7 @@ class Track::Query {
     if (outside(node)) return;
     const std::size_t rows_each = std::size_t{1} << (4 * (level + 1));
     const auto begin = index * rows_each, end = std::min<std::size_t>(part.rows, begin + rows_each);
-    if (whole(node)) {
+    if (end - begin > 1 && whole(node)) {  // of a single row the node does not know all
       take(node, end - begin);
       return;
     }
