@@ -39,6 +39,7 @@ constexpr std::uint64_t kNever = UINT64_MAX;
 [[nodiscard]] constexpr Instant to_instant(std::uint64_t ns) noexcept {
   return Instant(Duration(ns > INT64_MAX ? INT64_MAX : static_cast<std::int64_t>(ns)));
 }
+[[nodiscard]] inline Instant now() noexcept { return to_instant(now_ns()); }
 /// `from + wait`, at the end of time when that overflows; negative waits count as zero.
 [[nodiscard]] constexpr std::uint64_t deadline_after(std::uint64_t from, Duration wait) noexcept {
   if (wait.count() <= 0) return from;

@@ -46,6 +46,5 @@ class [[nodiscard]] Sleep final : public TimerNode {
   return Sleep(deadline_after(now_ns(), wait));
 }
 [[nodiscard]] inline Sleep sleep_until(Instant deadline) noexcept { return Sleep(to_ns(deadline)); }
-[[nodiscard]] inline Instant now() noexcept { return to_instant(now_ns()); }
 
 }  // namespace taskscope::runtime::time

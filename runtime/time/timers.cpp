@@ -12,21 +12,19 @@ void TimerNode::describe(observe::Wait& wait) const noexcept {
   wait.deadline_ns = deadline_ns_;
 }
 
+Inserted TimerNode::start_in(Timers& timers) noexcept {
+  reset_fired();
+  timers_ = &timers;  // first: it may fire at once
+  const auto inserted = timers.insert(*this);
+  if (inserted == Inserted::Past) timers_ = nullptr;
+  return inserted;
+}
+
 bool TimerNode::start() noexcept {
   Timers& timers = scheduler::current_timers();
-  reset_fired();
-  timers_ = &timers;
-  switch (timers.insert(*this)) {
-    case Inserted::Past:
-      timers_ = nullptr;
-      return false;
-    case Inserted::Earliest:
-      scheduler::timer_inserted(timers, deadline_ns_);
-      return true;
-    case Inserted::Later:
-      return true;
-  }
-  return true;
+  const auto inserted = start_in(timers);
+  if (inserted == Inserted::Earliest) scheduler::timer_inserted(timers, deadline_ns_);
+  return inserted != Inserted::Past;
 }
 
 void TimerNode::stop() noexcept {

@@ -20,6 +20,12 @@ namespace taskscope::runtime::time {
 
 class Timers;
 
+enum class Inserted : std::uint8_t {
+  Past,      ///< not entered: the deadline has passed already
+  Later,     ///< entered
+  Earliest,  ///< entered, before all others: who sleeps until the next deadline has to know
+};
+
 /// A wait for a deadline. All but the wheel's links belongs to the task that awaits.
 class TimerNode : public task::FireWaiter, private WheelEntry {
  public:
@@ -33,6 +39,8 @@ class TimerNode : public task::FireWaiter, private WheelEntry {
   /// Enters the calling worker's wheel and tells the scheduler; false if the deadline has passed
   /// already. Call it after suspend().
   [[nodiscard]] bool start() noexcept;
+  /// Enters a given wheel; telling the scheduler is the caller's.
+  [[nodiscard]] Inserted start_in(Timers& timers) noexcept;
   /// Leaves the wheel, fired or not; nothing if it is in none. After it nobody else knows the node.
   void stop() noexcept;
 
@@ -41,12 +49,6 @@ class TimerNode : public task::FireWaiter, private WheelEntry {
  private:
   friend class Timers;
   Timers* timers_ = nullptr;  // the wheel it was entered into; null once stopped
-};
-
-enum class Inserted : std::uint8_t {
-  Past,      ///< not entered: the deadline has passed already
-  Later,     ///< entered
-  Earliest,  ///< entered, before all others: who sleeps until the next deadline has to know
 };
 
 /// Deadlines are CLOCK_MONOTONIC ns and rounded up to the next tick: a timer never fires early.
