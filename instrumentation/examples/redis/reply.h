@@ -33,9 +33,15 @@ class Reply {
   void array(std::size_t size) { number_line('*', static_cast<std::int64_t>(size)); }
 
   [[nodiscard]] const std::string& bytes() const noexcept { return bytes_; }
-  void clear() noexcept { bytes_.clear(); }
+  /// Keeps memory for replies of the usual size.
+  void clear() noexcept {
+    if (bytes_.capacity() > kKeptBytes) bytes_ = {};
+    bytes_.clear();
+  }
 
  private:
+  static constexpr std::size_t kKeptBytes = 256u << 10;
+
   void line(char kind, std::string_view text) {
     bytes_ += kind;
     bytes_ += text;

@@ -9,6 +9,7 @@ namespace taskscope::redis {
 namespace {
 
 constexpr std::size_t kReadBytes = 16u << 10;
+constexpr std::size_t kKeptBytes = 256u << 10;  // of a buffer that had to grow for one request
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -113,6 +114,10 @@ RequestParser::Status RequestParser::next() {
       pieces_.clear();
       if (begin_ == end_) {
         begin_ = position_ = end_ = 0;
+        if (capacity_ > kKeptBytes) {
+          bytes_.reset();
+          capacity_ = 0;
+        }
         return Status::Incomplete;
       }
       if (bytes_[position_] != '*') {
