@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "taskscope/console/app/commands/signals.h"
 #include "taskscope/console/source/live_source.h"
 #include "taskscope/console/source/target.h"
+#include "taskscope/protocol/trace_file.h"
 #include "taskscope/protocol/update.h"
 
 namespace taskscope::console::app::commands {
@@ -168,7 +170,18 @@ int wait_for_end(ChildProcess& child) {
   }
 }
 
+/// A command is not started when its recording can't be written.
+protocol::Result<protocol::Done> try_output(const std::string& output) {
+  auto writer = protocol::TraceWriter::create(output);
+  if (!writer) return writer.error();
+  auto done = writer->finish();
+  if (done && std::filesystem::is_regular_file(output)) std::filesystem::remove(output);
+  return done;
+}
+
 int record_command(const RecordCommand& command) {
+  if (const auto output = try_output(command.output); !output)
+    return fail("record", output.error());
   Signals signals;
   auto started = ChildProcess::start(command.command);
   if (!started) return fail("record", started.failure());
