@@ -11,7 +11,7 @@
 namespace taskscope::console::panels {
 
 /// The tables below the timeline.
-enum class Tab : std::uint8_t { Tasks, Resources, Workers, Losses };
+enum class Tab : std::uint8_t { Problems, Tasks, Resources, Workers, Losses };
 
 enum class TaskColumn : std::uint8_t {
   Id,
@@ -68,9 +68,6 @@ struct SelectResource {
 struct ToggleGroup {
   std::uint32_t group = 0;
 };
-struct ScrollTimeline {
-  float to_px = 0;
-};
 struct ShowTab {
   Tab tab = Tab::Tasks;
 };
@@ -102,10 +99,9 @@ struct Dismiss {};  ///< the message at the top
 using Action =
     std::variant<action::Open, action::CloseSession, action::Quit, action::MoveView, action::Follow,
                  action::Pause, action::Back, action::Forward, action::Frame, action::SelectTask,
-                 action::SelectResource, action::ToggleGroup, action::ScrollTimeline,
-                 action::ShowTab, action::SortTasks, action::FilterTasks, action::ShowTasks,
-                 action::TakeStacks, action::StartRecording, action::StopRecording,
-                 action::CopyText, action::Dismiss>;
+                 action::SelectResource, action::ToggleGroup, action::ShowTab, action::SortTasks,
+                 action::FilterTasks, action::ShowTasks, action::TakeStacks, action::StartRecording,
+                 action::StopRecording, action::CopyText, action::Dismiss>;
 using Actions = std::vector<Action>;
 
 }  // namespace taskscope::console::panels

@@ -10,7 +10,7 @@ namespace {
 
 using protocol::EventKind;
 
-constexpr std::size_t kEvents = 60, kChildren = 12;
+constexpr std::size_t kEvents = 60, kChildren = 12, kChunks = 24;
 constexpr int kDeepest = 24;  // of the tree's branches; what lies deeper is not indented more
 
 std::string path_of(const session::Model& model, std::uint32_t site) {
@@ -224,7 +224,7 @@ EventLine event_line(const session::Model& model, const session::NamedEvent& nam
   return line;
 }
 
-InspectorView inspect(session::Session& session, std::uint64_t id) {
+InspectorView inspect(const session::Session& session, std::uint64_t id) {
   InspectorView view;
   view.task = id;
   const session::Model& model = session.model();
@@ -311,21 +311,27 @@ InspectorView inspect(session::Session& session, std::uint64_t id) {
     view.polls = histogram_view(histograms->polls, clock);
     view.scheduled = histogram_view(histograms->scheduled, clock);
   }
-  for (const session::NamedEvent& event : session.events_of(id, kEvents)) {
-    view.events.push_back(event_line(model, event, id));
-  }
   if (task.parent != 0) view.parents.push_back(link_to(model, task.parent));
-  const std::vector<std::uint64_t> children = model.children_of(id, 1000);
-  for (const std::uint64_t child : children) {
-    if (view.children.size() == kChildren) break;
-    view.children.push_back(link_to(model, child));
-  }
-  view.more_children = children.size() - view.children.size();
 
   view.from_ns = task.spawned != 0 ? clock.ns(task.spawned) : model.begin_ns();
   view.from_ns = std::max(view.from_ns, model.begin_ns());
   view.to_ns = task.alive() ? model.now_ns() : clock.ns(task.finished);
   return view;
+}
+
+void add_history(session::Session& session, InspectorView& view) {
+  const session::Model& model = session.model();
+  view.events.clear();
+  for (const session::NamedEvent& event : session.events_of(view.task, kEvents, kChunks)) {
+    view.events.push_back(event_line(model, event, view.task));
+  }
+  view.children.clear();
+  const std::vector<std::uint64_t> children = model.children_of(view.task, 1000);
+  for (const std::uint64_t child : children) {
+    if (view.children.size() == kChildren) break;
+    view.children.push_back(link_to(model, child));
+  }
+  view.more_children = children.size() - view.children.size();
 }
 
 }  // namespace taskscope::console::panels

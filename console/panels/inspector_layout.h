@@ -69,8 +69,11 @@ struct InspectorView {
   std::int64_t from_ns = 0, to_ns = 0;  ///< the task's life, for framing
 };
 
-/// Reads chunks again for the last events: not for every frame.
-[[nodiscard]] InspectorView inspect(session::Session& session, std::uint64_t task);
+/// Everything but the last events and the children.
+[[nodiscard]] InspectorView inspect(const session::Session& session, std::uint64_t task);
+/// Fills in the last events and the children. Reads chunks again and walks all tasks: not for every
+/// frame.
+void add_history(session::Session& session, InspectorView& view);
 
 /// Branches of a suspended task as lines, outer ones first.
 [[nodiscard]] std::vector<StackLine> stack_lines(const session::Model& model,

@@ -93,7 +93,8 @@ void draw_start(const StartInput& input, StartMemory& memory, Actions& actions) 
   y += px(46);
 
   // The field for anything else.
-  const float open_width = button_width(false, "Open");
+  const std::string_view open = input.opening ? "Opening …" : "Open";
+  const float open_width = button_width(false, open);
   ImGui::SetCursorScreenPos({left, y});
   ImGui::PushStyleVar(ImGuiStyleVar_FramePadding,
                       ImVec2(px(12), std::floor((px(34) - theme().text->FontSize) / 2)));
@@ -103,7 +104,7 @@ void draw_start(const StartInput& input, StartMemory& memory, Actions& actions) 
       sizeof memory.target, ImGuiInputTextFlags_EnterReturnsTrue);
   ImGui::PopStyleVar();
   ImGui::SetCursorScreenPos({left + width - open_width, y + px(3)});
-  const bool pressed = text_button("##open", "Open", ButtonLook::Strong);
+  const bool pressed = text_button("##open", open, ButtonLook::Strong);
   if ((entered || pressed) && memory.target[0] != '\0') {
     actions.push_back(action::Open{memory.target, false});
   }

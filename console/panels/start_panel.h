@@ -11,6 +11,7 @@ struct StartInput {
   const std::vector<StartEntry>* processes = nullptr;
   const std::vector<StartEntry>* files = nullptr;
   bool searching = false;  ///< the first search is not over
+  bool opening = false;    ///< a target is being opened
   std::string problem;     ///< why the last target could not be opened
 };
 

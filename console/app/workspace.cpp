@@ -1,0 +1,557 @@
+#include "taskscope/console/app/workspace.h"
+
+#include <GLFW/glfw3.h>
+#include <imgui.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+
+#include "taskscope/console/analysis/why.h"
+#include "taskscope/console/app/window_main.h"
+#include "taskscope/console/panels/format.h"
+#include "taskscope/console/panels/names.h"
+#include "taskscope/console/source/open.h"
+
+namespace taskscope::console::app {
+namespace {
+
+namespace fs = std::filesystem;
+using panels::TimeView;
+
+constexpr std::int64_t kSearchEveryMs = 1'000, kRecentEveryMs = 2'000;
+constexpr std::int64_t kFirstViewNs = 2'000'000'000;  // of a live session
+
+bool ready(const auto& future) {
+  return future.valid() && future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+/// True, and the time taken down, once `every` has passed since.
+bool due(std::int64_t& since_ms, std::int64_t now_ms, std::int64_t every_ms) {
+  if (now_ms - since_ms < every_ms) return false;
+  since_ms = now_ms;
+  return true;
+}
+
+}  // namespace
+
+Workspace::~Workspace() {
+  // What still runs on other threads ends within its own limits.
+  if (opening_.valid()) opening_.wait();
+  if (searching_.valid()) searching_.wait();
+}
+
+// --- opening
+
+void Workspace::search(std::int64_t now_ms) {
+  if (ready(searching_)) {
+    processes_ = panels::process_entries(searching_.get());
+    searched_ = true;
+    searched_ms_ = now_ms;
+  }
+  if (!searching_.valid() && now_ms - searched_ms_ >= kSearchEveryMs) {
+    searching_ = std::async(std::launch::async, [] { return source::discover(); });
+  }
+  if (due(recent_ms_, now_ms, kRecentEveryMs)) check_recent();
+}
+
+void Workspace::check_recent() {
+  std::vector<panels::RecentFile> files;
+  for (const std::string& path : settings_.recent) {
+    std::error_code error;
+    const std::uintmax_t bytes = fs::file_size(path, error);
+    files.push_back({path, !error, error ? 0 : bytes});
+  }
+  files_ = panels::file_entries(files);
+}
+
+void Workspace::open(const std::string& target, bool file_only, std::int64_t now_ms) {
+  if (opening_.valid()) return;  // one at a time; the button says so
+  now_ms_ = now_ms;
+  open_problem_.clear();
+  opening_target_ = target;
+  opening_ = std::async(std::launch::async, [target, file_only]() -> Opened {
+    Opened opened;
+    if (const auto resolved = source::resolve(target, file_only);
+        resolved && resolved.value().kind == source::TargetKind::File) {
+      opened.path = resolved.value().path;
+    }
+    auto source = source::open_target(target, file_only);
+    if (source) {
+      opened.session = std::make_unique<session::Session>(std::move(source.value()));
+    } else {
+      opened.problem = source.failure().sentence;
+    }
+    return opened;
+  });
+}
+
+void Workspace::take_opened(std::int64_t now_ms) {
+  if (!ready(opening_)) return;
+  Opened opened = opening_.get();
+  now_ms_ = now_ms;
+  if (opened.session == nullptr) {
+    open_problem_ = "Cannot open " + opening_target_ + ": " + opened.problem + ".";
+    if (session_ != nullptr) say(open_problem_, true);
+    return;
+  }
+  if (!opened.path.empty()) settings_.remember(opened.path);
+  adopt(std::move(opened.session));
+}
+
+void Workspace::adopt(std::unique_ptr<session::Session> session) {
+  reset_session_state();
+  session_ = std::move(session);
+  following_ = session_->source().live();
+}
+
+void Workspace::reset_session_state() {
+  session_.reset();
+  view_ = {};
+  history_ = {};
+  following_ = true;
+  paused_ = false;
+  framed_once_ = false;
+  timeline_ = {};
+  timeline_memory_ = {};
+  order_ = {};
+  table_ = {};
+  table_memory_ = {};
+  selected_ = 0;
+  inspector_.reset();
+  why_.clear();
+  resources_ = workers_ = losses_ = problems_ = {};
+  finding_count_ = 0;
+  message_.clear();
+  refresh_all();
+}
+
+void Workspace::refresh_all() {
+  constexpr std::int64_t kLongAgo = INT64_MIN / 2;
+  table_ms_ = inspected_ms_ = history_read_ms_ = top_bar_ms_ = memory_ms_ = kLongAgo;
+  tables_ms_ = problems_ms_ = stack_asked_ms_ = kLongAgo;
+}
+
+bool Workspace::show_view(const std::string& name) {
+  if (!is_view(name)) return false;
+  arrangement_ = Arrangement::Overview;
+  if (name == "timeline") arrangement_ = Arrangement::Timeline;
+  const std::pair<const char*, panels::Tab> kTabs[] = {{"tasks", panels::Tab::Tasks},
+                                                       {"workers", panels::Tab::Workers},
+                                                       {"resources", panels::Tab::Resources},
+                                                       {"problems", panels::Tab::Problems}};
+  for (const auto& [tab_name, tab] : kTabs) {
+    if (name != tab_name) continue;
+    arrangement_ = Arrangement::Table;
+    tab_ = tab;
+  }
+  return true;
+}
+
+// --- time goes on
+
+void Workspace::tick(std::int64_t now_ms, std::int64_t budget_ns) {
+  now_ms_ = now_ms;
+  take_opened(now_ms);
+  if (session_ == nullptr) {
+    search(now_ms);
+    return;
+  }
+  tick_session(now_ms, budget_ns);
+  refresh_panels(now_ms);
+  if (!message_.empty() && !message_is_bad_ && now_ms - message_ms_ > 8'000) message_.clear();
+}
+
+void Workspace::tick_session(std::int64_t now_ms, std::int64_t budget_ns) {
+  (void)now_ms;
+  session_->pump(std::chrono::nanoseconds(budget_ns));
+  const session::Model& model = session_->model();
+  if (model.clock().empty()) return;
+  const bool live = session_->source().live();
+  if (!framed_once_) {
+    if (live && model.now_ns() > model.begin_ns()) {
+      framed_once_ = true;
+      view_ = panels::following({0, kFirstViewNs}, model.now_ns());
+    } else if (!live) {
+      // The whole recording, growing until it is read.
+      view_ = panels::framed(model.begin_ns(), model.now_ns());
+      framed_once_ = session_->source().state() != source::SourceState::Open;
+    }
+  }
+  if (model.ended()) following_ = following_ && live && !model.ended();
+  if (following_ && !paused_) {
+    view_ = panels::following(view_, model.now_ns());
+    events_at_stop_ = model.totals().events;
+  }
+}
+
+void Workspace::refresh_panels(std::int64_t now_ms) {
+  session::Model& model = session_->model();
+  const bool ended = !session_->live();
+  if (due(memory_ms_, now_ms, 2'000)) memory_bytes_ = model.memory().total();
+  if (due(top_bar_ms_, now_ms, 250)) {
+    top_bar_ = panels::top_bar(*session_, {.console_memory_bytes = memory_bytes_});
+  }
+  if (paused_ && !ended) return;
+
+  // Rows that one is about to click stand still longer.
+  const std::int64_t every = table_hovered_ ? 2'000 : table_.considered() > 50'000 ? 1'000 : 400;
+  const bool may_renew = now_ms - table_ms_ >= every;
+  if (may_renew) table_ms_ = now_ms;
+  table_.update(model, order_, may_renew);
+
+  if (due(tables_ms_, now_ms, 400)) {
+    if (tab_ == panels::Tab::Resources) resources_ = panels::resource_table(model);
+    if (tab_ == panels::Tab::Workers) workers_ = panels::worker_table(model);
+    if (tab_ == panels::Tab::Losses) losses_ = panels::loss_table(model);
+  }
+  if (due(problems_ms_, now_ms, 1'000)) {
+    const auto findings = analysis::find_troubles(model);
+    finding_count_ = findings.size();
+    problems_ = panels::problem_table(model, findings);
+  }
+  if (selected_ == 0) {
+    inspector_.reset();
+    return;
+  }
+  const bool fresh = inspector_ && inspector_->task == selected_;
+  if (due(inspected_ms_, now_ms, fresh ? 200 : 0)) {
+    panels::InspectorView view = panels::inspect(*session_, selected_);
+    if (fresh) {
+      view.events = std::move(inspector_->events);
+      view.children = std::move(inspector_->children);
+      view.more_children = inspector_->more_children;
+    }
+    inspector_ = std::move(view);
+    if (!fresh || due(history_read_ms_, now_ms, 1'000)) {
+      panels::add_history(*session_, *inspector_);
+    }
+    why_.clear();
+    if (const session::Task* task = model.tasks().find(selected_)) {
+      why_ = analysis::why_not_running(model, *task).text;
+      if (!why_.empty()) {
+        if (why_.front() >= 'a' && why_.front() <= 'z') {
+          why_.front() = static_cast<char>(why_.front() - 'a' + 'A');
+        }
+        if (why_.back() != '.') why_ += '.';
+      }
+    }
+  }
+  // The stack of what one looks at is kept fresh without being asked for.
+  if (session_->live() && due(stack_asked_ms_, now_ms, 1'000)) {
+    session_->request_snapshot(true, selected_);
+  }
+}
+
+bool Workspace::lively() const {
+  if (opening_.valid() || session_ == nullptr) return true;
+  return session_->live() || session_->source().state() == source::SourceState::Open;
+}
+
+std::string Workspace::title() const {
+  if (session_ == nullptr) return "taskscope";
+  return (top_bar_.title.empty() ? session_->source().title() : top_bar_.title) + " – taskscope";
+}
+
+// --- keys
+
+void Workspace::handle_keys(const std::vector<KeyEvent>& keys) {
+  const ImGuiIO& io = ImGui::GetIO();
+  namespace action = panels::action;
+  for (const KeyEvent& event : keys) {
+    if (event.change == KeyChange::Up) continue;
+    const bool control = (event.modifiers & GLFW_MOD_CONTROL) != 0;
+    const bool alt = (event.modifiers & GLFW_MOD_ALT) != 0;
+    if (control && event.key == GLFW_KEY_Q) actions_.push_back(action::Quit{});
+    if (session_ == nullptr) continue;
+    if (control && event.key == GLFW_KEY_F) focus_filter_ = true;
+    if (io.WantTextInput) continue;
+    const auto zoom = [&](double factor) {
+      const std::int64_t about = following_ ? view_.to_ns : view_.from_ns + view_.length() / 2;
+      actions_.push_back(action::MoveView{panels::zoomed(view_, factor, about), following_});
+    };
+    const auto pan = [&](double share) {
+      actions_.push_back(action::MoveView{panels::panned(view_, share)});
+    };
+    if (control) continue;
+    switch (event.key) {
+      case GLFW_KEY_W:
+        zoom(0.7);
+        break;
+      case GLFW_KEY_S:
+        zoom(1 / 0.7);
+        break;
+      case GLFW_KEY_A:
+        pan(-0.15);
+        break;
+      case GLFW_KEY_D:
+        pan(0.15);
+        break;
+      case GLFW_KEY_LEFT:
+        if (alt) {
+          actions_.push_back(action::Back{});
+        } else {
+          pan(-0.15);
+        }
+        break;
+      case GLFW_KEY_RIGHT:
+        if (alt) {
+          actions_.push_back(action::Forward{});
+        } else {
+          pan(0.15);
+        }
+        break;
+      case GLFW_KEY_UP:
+        step_selection(-1);
+        break;
+      case GLFW_KEY_DOWN:
+        step_selection(1);
+        break;
+      case GLFW_KEY_F:
+        frame_selection();
+        break;
+      case GLFW_KEY_HOME:
+        actions_.push_back(action::Frame{session_->model().begin_ns(), session_->model().now_ns()});
+        break;
+      case GLFW_KEY_END:
+        actions_.push_back(action::Follow{true});
+        break;
+      case GLFW_KEY_BACKSPACE:
+        actions_.push_back(action::Back{});
+        break;
+      case GLFW_KEY_SPACE:
+        if (paused_ || !following_) {
+          actions_.push_back(action::Follow{true});
+        } else {
+          actions_.push_back(action::Pause{true});
+        }
+        break;
+      case GLFW_KEY_R:
+        if (!session_->source().live()) break;
+        if (top_bar_.recording) {
+          actions_.push_back(action::StopRecording{});
+        } else {
+          actions_.push_back(action::StartRecording{recording_path()});
+        }
+        break;
+      case GLFW_KEY_SLASH:
+        focus_filter_ = true;
+        break;
+      case GLFW_KEY_ESCAPE:
+        actions_.push_back(action::SelectTask{0});
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+void Workspace::step_selection(int by) {
+  const auto& rows = table_.rows();
+  if (rows.empty()) return;
+  const auto at =
+      std::find_if(rows.begin(), rows.end(), [&](const auto& row) { return row.id == selected_; });
+  std::ptrdiff_t next = at == rows.end() ? 0 : at - rows.begin() + by;
+  next = std::clamp<std::ptrdiff_t>(next, 0, static_cast<std::ptrdiff_t>(rows.size()) - 1);
+  actions_.push_back(panels::action::SelectTask{rows[static_cast<std::size_t>(next)].id});
+  scroll_to_selected_ = true;
+}
+
+void Workspace::frame_selection() {
+  const session::Model& model = session_->model();
+  if (const session::Task* task = model.tasks().find(selected_)) {
+    const std::int64_t from = task->spawned == 0
+                                  ? model.begin_ns()
+                                  : std::max(model.clock().ns(task->spawned), model.begin_ns());
+    const std::int64_t to = task->alive() ? model.now_ns() : model.clock().ns(task->finished);
+    actions_.push_back(panels::action::Frame{from, to});
+  } else {
+    actions_.push_back(panels::action::Frame{model.begin_ns(), model.now_ns()});
+  }
+}
+
+// --- actions
+
+void Workspace::apply(std::int64_t now_ms) {
+  now_ms_ = now_ms;
+  panels::Actions asked;
+  asked.swap(actions_);
+  for (const panels::Action& action : asked) {
+    // What was asked of a session that an earlier action closed is void.
+    const bool without_session = std::holds_alternative<panels::action::Open>(action) ||
+                                 std::holds_alternative<panels::action::Quit>(action);
+    if (session_ == nullptr && !without_session) continue;
+    std::visit([this](const auto& is) { do_action(is); }, action);
+  }
+}
+
+void Workspace::say(std::string message, bool bad) {
+  message_ = std::move(message);
+  message_is_bad_ = bad;
+  message_ms_ = now_ms_;
+}
+
+void Workspace::move_view(const TimeView& view, bool keeps_following) {
+  const session::Model& model = session_->model();
+  history_.about_to_move(view_, now_ms_);
+  view_ = panels::clamped(view, model.begin_ns(), model.now_ns());
+  if (!keeps_following) following_ = false;
+}
+
+void Workspace::select_task(std::uint64_t task) {
+  if (selected_ == task) return;
+  selected_ = task;
+  timeline_.selected_task = task;
+  inspector_.reset();
+  why_.clear();
+  inspected_ms_ = history_read_ms_ = stack_asked_ms_ = INT64_MIN / 2;
+  // Shown at once, paused too.
+  if (task != 0) {
+    inspector_ = panels::inspect(*session_, task);
+    panels::add_history(*session_, *inspector_);
+    if (const session::Task* found = session_->model().tasks().find(task)) {
+      why_ = analysis::why_not_running(session_->model(), *found).text;
+    }
+  }
+}
+
+void Workspace::select_busiest() {
+  if (session_ == nullptr || selected_ != 0) return;
+  const session::Model& model = session_->model();
+  const session::Task* busiest = nullptr;
+  for (std::uint32_t slot = 0; slot < model.tasks().slots(); ++slot) {
+    const session::Task* task = model.tasks().at(slot);
+    if (task == nullptr || !task->alive()) continue;
+    if (busiest == nullptr || task->busy > busiest->busy) busiest = task;
+  }
+  if (busiest == nullptr && model.tasks().slots() > 0) {
+    for (std::uint32_t slot = 0; slot < model.tasks().slots(); ++slot) {
+      const session::Task* task = model.tasks().at(slot);
+      if (task != nullptr && (busiest == nullptr || task->busy > busiest->busy)) busiest = task;
+    }
+  }
+  if (busiest != nullptr) select_task(busiest->id);
+}
+
+std::string Workspace::recording_path() const {
+  std::string name = "taskscope";
+  std::uint64_t pid = 0;
+  if (const auto& process = session_->model().process()) {
+    name = process->name;
+    pid = process->pid;
+  }
+  std::replace(name.begin(), name.end(), '/', '_');
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char stamp[32] = {};
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+  std::error_code error;
+  const fs::path here = fs::current_path(error);
+  return (here / (name + "-" + std::to_string(pid) + "-" + stamp + ".taskscope")).string();
+}
+
+void Workspace::do_action(const panels::action::Open& asked) {
+  open(asked.target, asked.file_only, now_ms_);
+}
+void Workspace::do_action(const panels::action::CloseSession&) {
+  if (!session_->source().stats().recording.empty()) session_->stop_recording();
+  reset_session_state();
+  searched_ms_ = recent_ms_ = INT64_MIN / 2;
+}
+void Workspace::do_action(const panels::action::Quit&) { quit_ = true; }
+void Workspace::do_action(const panels::action::MoveView& asked) {
+  move_view(asked.view, asked.keeps_following);
+}
+void Workspace::do_action(const panels::action::Follow& asked) {
+  if (!session_->live() || !asked.on) {
+    following_ = false;
+    return;
+  }
+  if (!following_) history_.about_to_move(view_, now_ms_);
+  following_ = true;
+  paused_ = false;
+  view_ = panels::following(view_, session_->model().now_ns());
+}
+void Workspace::do_action(const panels::action::Pause& asked) {
+  paused_ = asked.on && session_->live();
+  if (paused_) {
+    following_ = false;
+    events_at_stop_ = session_->model().totals().events;
+  }
+}
+void Workspace::do_action(const panels::action::Back&) {
+  if (!history_.can_go_back()) return;
+  view_ = history_.back(view_);
+  following_ = false;
+}
+void Workspace::do_action(const panels::action::Forward&) {
+  if (!history_.can_go_forward()) return;
+  view_ = history_.forward(view_);
+  following_ = false;
+}
+void Workspace::do_action(const panels::action::Frame& asked) {
+  move_view(panels::framed(asked.from_ns, asked.to_ns), false);
+}
+void Workspace::do_action(const panels::action::SelectTask& asked) {
+  select_task(asked.task);
+  if (asked.frame) frame_selection();
+}
+void Workspace::do_action(const panels::action::SelectResource& asked) {
+  tab_ = panels::Tab::Resources;
+  tables_ms_ = INT64_MIN / 2;
+  // What one wants to know of a resource is who waits for it.
+  const auto waiters = session_->model().waiters_of(asked.resource, 1);
+  if (!waiters.empty()) select_task(waiters.front());
+}
+void Workspace::do_action(const panels::action::ToggleGroup& asked) {
+  const std::uint64_t key = panels::group_key(asked.group);
+  if (timeline_.expanded.erase(key) == 0) timeline_.expanded.insert(key);
+}
+void Workspace::do_action(const panels::action::ShowTab& asked) {
+  tab_ = asked.tab;
+  tables_ms_ = INT64_MIN / 2;
+}
+void Workspace::do_action(const panels::action::SortTasks& asked) {
+  order_.column = asked.column;
+  order_.descending = asked.descending;
+  table_.update(session_->model(), order_, true);
+}
+void Workspace::do_action(const panels::action::FilterTasks& asked) {
+  order_.filter = asked.text;
+  tab_ = panels::Tab::Tasks;
+  table_.update(session_->model(), order_, true);
+}
+void Workspace::do_action(const panels::action::ShowTasks& asked) {
+  order_.shown = asked.which;
+  table_.update(session_->model(), order_, true);
+}
+void Workspace::do_action(const panels::action::TakeStacks& asked) {
+  session_->request_snapshot(true, asked.task);
+}
+void Workspace::do_action(const panels::action::StartRecording& asked) {
+  const auto started = session_->start_recording(asked.path);
+  if (started) {
+    say("Recording to " + asked.path, false);
+    settings_.remember(asked.path);
+  } else {
+    say("Cannot record: " + started.failure().sentence + ".", true);
+  }
+  top_bar_ms_ = INT64_MIN / 2;
+}
+void Workspace::do_action(const panels::action::StopRecording&) {
+  const std::string path = session_->source().stats().recording;
+  if (session_->stop_recording()) {
+    say("Recorded to " + path, false);
+    settings_.remember(path);
+  }
+  top_bar_ms_ = INT64_MIN / 2;
+}
+void Workspace::do_action(const panels::action::CopyText& asked) {
+  ImGui::SetClipboardText(asked.text.c_str());
+  say("Copied: " + asked.text, false);
+}
+void Workspace::do_action(const panels::action::Dismiss&) { message_.clear(); }
+
+}  // namespace taskscope::console::app
