@@ -171,7 +171,7 @@ void Model::on_spawned(const protocol::Events& chunk, const Event& event) {
   if (!fresh) return;
   row.observed_from = row.last_event = event.ticks;
   row.sure = true;
-  row.loss_epoch = loss_epoch_;
+  row.sure_at = event.ticks;
   row.wake_pending = event.ticks;  // a new task is queued
   enter(slot, TaskState::Scheduled, event.ticks);
 }

@@ -180,7 +180,8 @@ void Model::take(const protocol::Loss& loss) {
   totals_.lost_spawns += loss.spawns;
   totals_.lost_polls += loss.polls;
   totals_.lost_wakes += loss.wakes;
-  ++loss_epoch_;
+  const auto until = std::max(loss.from_ticks, loss.to_ticks);
+  lost_until_ = std::max(lost_until_, until != 0 ? until : merge_->seen);
   const Gap gap{loss.from_ticks, std::max(loss.from_ticks, loss.to_ticks), loss.cause, loss.events,
                 loss.chunks};
   add_gap(lane == kNone ? gaps_ : lanes_[lane]->gaps, gap);

@@ -265,7 +265,7 @@ class Model {
   std::vector<std::uint64_t> tombstones_;  // ids dropped lately, by hash: late records of them
   std::array<std::pair<std::uint64_t, std::uint16_t>, 256> wait_kind_cache_{};
   bool waits_unsorted_ = false;
-  std::uint32_t loss_epoch_ = 0;
+  std::uint64_t lost_until_ = 0;  // ticks: the end of the latest loss
   std::uint64_t now_ = 0, begin_ = 0, revision_ = 0, snapshots_completed_ = 0;
   bool ended_ = false, dead_ = false;
   std::string end_reason_;

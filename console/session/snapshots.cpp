@@ -43,7 +43,7 @@ void Model::apply_snapshot_task(std::uint64_t snapshot, bool has_waits,
   row.wakers = entry.wakers;
 
   // The poll count: from the walk once, from events since; from the walk again where some are lost.
-  const bool doubtful = !row.sure || row.loss_epoch != loss_epoch_;
+  const bool doubtful = !row.sure || row.sure_at < lost_until_;
   const bool missed = row.sure && entry.polls > row.polls;
   if (doubtful && entry.polls > row.polls) {
     tasks_.call_group(row).polls += entry.polls - row.polls;
@@ -70,7 +70,7 @@ void Model::apply_snapshot_task(std::uint64_t snapshot, bool has_waits,
     }
   }
   row.sure = true;
-  row.loss_epoch = loss_epoch_;
+  row.sure_at = std::max(row.sure_at, entry.ticks);
 
   if (has_waits && row.state == TaskState::Idle && entry.state == TaskState::Idle &&
       row.waits.empty() && entry.ticks >= row.state_since) {

@@ -107,7 +107,7 @@ struct Task {
   std::uint64_t wake_pending = 0;  // the first wake since the last poll began
   std::uint64_t last_event = 0;    // ticks of the newest record that names it
   std::uint64_t snapshot = 0;      // the walk that named it last
-  std::uint32_t loss_epoch = 0;    // how much had been lost when the poll count was last sure
+  std::uint64_t sure_at = 0;       // when the poll count was last sure
   bool sure = false;               // the poll count was ever sure
   bool shown = false;              // its track is kept
   bool waits_counted = false;      // its waits are in the counts of their resources

@@ -59,7 +59,8 @@ void check_against(const Track& track, const std::vector<Row>& rows, std::uint64
     next += slice.rows;
     last_to = slice.to;
   }
-  INFO("window " << from << ".." << to << " by " << resolution << ", rows " << rows.size() << ", at " << next << " of " << expected.size());
+  INFO("window " << from << ".." << to << " by " << resolution << ", rows " << rows.size()
+                 << ", at " << next << " of " << expected.size());
   CHECK(good);
   CHECK(next == expected.size());
   if (resolution > 0) {
@@ -131,15 +132,17 @@ TEST_CASE("a track finds the first row after a time, and rows by tag") {
   for (const auto& row : rows) track.append(row);
   for (int i = 0; i < 100; ++i) {
     const auto at = random() % (rows.back().to + 1000);
-    const auto expected = std::find_if(rows.begin(), rows.end(),
-                                       [&](const Row& row) { return row.to > at; });
+    const auto expected =
+        std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.to > at; });
     CHECK(track.row_after(at) == static_cast<std::uint64_t>(expected - rows.begin()));
   }
   std::size_t found = 0;
-  track.scan_tags(5000, [](std::uint64_t tag) { return tag == 13; },
-                  [&](std::uint64_t number) { found += track.row(number).tag == 13; });
-  CHECK(found == static_cast<std::size_t>(std::count_if(
-                     rows.begin() + 5000, rows.end(), [](const Row& row) { return row.tag == 13; })));
+  track.scan_tags(
+      5000, [](std::uint64_t tag) { return tag == 13; },
+      [&](std::uint64_t number) { found += track.row(number).tag == 13; });
+  CHECK(found ==
+        static_cast<std::size_t>(std::count_if(rows.begin() + 5000, rows.end(),
+                                               [](const Row& row) { return row.tag == 13; })));
 }
 
 TEST_CASE("a track drops its oldest segments and answers for the rest") {
@@ -154,7 +157,8 @@ TEST_CASE("a track drops its oldest segments and answers for the rest") {
   CHECK(track.first() > 110'000);
   CHECK(track.first() <= 123'456);
   for (std::size_t i = 250'000; i < rows.size(); ++i) CHECK(track.append(rows[i]) == i);
-  const std::vector<Row> left(rows.begin() + static_cast<std::ptrdiff_t>(track.first()), rows.end());
+  const std::vector<Row> left(rows.begin() + static_cast<std::ptrdiff_t>(track.first()),
+                              rows.end());
   const auto begin = rows.front().from, end = rows.back().to + 1;
   for (const std::uint64_t parts : {1u, 2u, 50u, 2000u, 100000u})
     check_against(track, left, begin, end, (end - begin) / parts);
