@@ -180,6 +180,7 @@ void Collector::attend_to_news() {
 
 void Collector::begin_watching() {
   producers_->fault_pages();
+  producers_->unreserve();
   struct Reserve final : runtime::observe::WorkerVisitor {
     explicit Reserve(Producers& to) : producers(&to) {}
     void visit(const runtime::observe::WorkerView& view) override {

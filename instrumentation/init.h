@@ -29,7 +29,7 @@ struct Options {
   Switch state = Switch::On;  ///< TASKSCOPE=on|off|wait
   /// TASKSCOPE_LISTEN: also listens on "host:port". Whoever can connect may watch, so an address
   /// that is not of the loopback is refused unless `listen_beyond_loopback`.
-  std::string listen;
+  std::string listen = {};
   bool listen_beyond_loopback = false;  ///< TASKSCOPE_LISTEN_BEYOND_LOOPBACK=yes
   bool stacks = true;                   ///< TASKSCOPE_STACKS=on|off: stacks may be asked for
   /// TASKSCOPE_RING: memory of a worker's ring, such as 8M or 64K; a power of two, at least 64 KiB.
@@ -39,7 +39,7 @@ struct Options {
   /// How long the exit of the program waits for consoles to take what is queued.
   std::chrono::milliseconds linger{1000};
   /// Directory of the socket. Empty: $XDG_RUNTIME_DIR/taskscope, else /tmp/taskscope-UID.
-  std::string socket_directory;
+  std::string socket_directory = {};
 };
 
 /// Makes the process observable. Call it at the start of main, before the first Runtime is built.

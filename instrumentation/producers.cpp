@@ -259,6 +259,15 @@ void Producers::reserve(std::int32_t tid, std::uint32_t worker) {
   stock_generation.fetch_add(1, std::memory_order_release);
 }
 
+void Producers::unreserve() {
+  for (Producer& slot : slots()) {
+    // Release: hands the slot on as equip() left it.
+    auto expected = Producer::State::Reserved;
+    slot.state_.compare_exchange_strong(expected, Producer::State::Stocked,
+                                        std::memory_order_release, std::memory_order_relaxed);
+  }
+}
+
 void Producers::stock(std::size_t large, std::size_t small) {
   using State = Producer::State;
   const std::lock_guard lock(mutex_);

@@ -69,6 +69,8 @@ class Producers {
 
   /// Keeps a large ring for the thread `tid` (as worker `worker`), if it has none yet.
   void reserve(std::int32_t tid, std::uint32_t worker);
+  /// Gives up what was reserved and never taken.
+  void unreserve();
   /// Gives a worker that began with a small ring a large one.
   void enlarge(Producer& producer);
   /// Makes a closed and drained producer fit for its next owner.
