@@ -64,6 +64,7 @@ TEST_CASE("event ring: the collector sees whole records, in order, while the own
     const bool was_closed = ring.closed();
     const auto end = ring.tail();
     auto at = ring.head();
+    if (at == end) std::this_thread::yield();
     while (at != end) {
       const auto units = ring.at(at).b;
       for (std::uint64_t i = 0; i < units; ++i)
