@@ -650,7 +650,7 @@ bool glob_takes(std::string_view& pattern, char c) {
       if (pattern[at] == '\\' && at + 1 < pattern.size()) {
         matches |= lower(pattern[++at]) == c;
       } else if (at + 2 < pattern.size() && pattern[at + 1] == '-') {
-        const auto [low, high] = std::minmax(lower(pattern[at]), lower(pattern[at + 2]));
+        const auto [low, high] = std::minmax({lower(pattern[at]), lower(pattern[at + 2])});
         matches |= low <= c && c <= high;
         at += 2;
       } else {
