@@ -533,8 +533,10 @@ void Workspace::do_action(const panels::action::TakeStacks& asked) {
 void Workspace::do_action(const panels::action::StartRecording& asked) {
   const auto started = session_->start_recording(asked.path);
   if (started) {
-    say("Recording to " + asked.path, false);
     settings_.remember(asked.path);
+    // Of a session that is over there is nothing more to come.
+    const bool whole = !session_->live() && session_->stop_recording();
+    say((whole ? "Saved as " : "Recording to ") + asked.path, false);
   } else {
     say("Cannot record: " + started.failure().sentence + ".", true);
   }

@@ -51,6 +51,8 @@ class Workspace {
   void handle_keys(const std::vector<KeyEvent>& keys);
   /// Draws a frame within ImGui's, collecting actions.
   void draw();
+  /// Asks for something, as a panel does.
+  void ask(panels::Action action) { actions_.push_back(std::move(action)); }
   /// Does what was asked for since the last call.
   void apply(std::int64_t now_ms);
 

@@ -241,7 +241,8 @@ InspectorView inspect(const session::Session& session, std::uint64_t id) {
   view.path = path_of(model, task.site);
   const std::string function = site_function(model, task.site);
   view.subtitle = site_place(model, task.site);
-  if (!function.empty() && function != view.title) view.subtitle += "  in " + function;
+  if (!function.empty()) view.subtitle += "  in " + function;
+  view.subtitle.insert(0, "spawned at ");
   const StateText state = state_text(model, task);
   view.state = state.text;
   view.state_colour = state.colour;
@@ -292,8 +293,7 @@ InspectorView inspect(const session::Session& session, std::uint64_t id) {
     view.stack_note = "as it waits now";
   } else if (!task.waits.empty() && task.alive()) {
     view.stack = stack_lines(model, task.waits);
-    view.stack_note = session.live() ? "the wait alone; the functions above it on request"
-                                     : "the wait alone; no stack was taken";
+    view.stack_note = "the wait alone";
   } else if (stack != nullptr) {
     view.stack = stack_lines(model, stack->branches);
     view.stack_note =

@@ -40,7 +40,7 @@ void draw_head(const InspectorView& view, Actions& actions) {
 /// Why it is not running: the first thing one wants to know, so it stands out.
 void draw_why(const InspectorInput& input) {
   if (input.why.empty()) return;
-  gap(4);
+  gap(9);
   const ImVec2 at = ImGui::GetCursorScreenPos();
   const float width = ImGui::GetContentRegionAvail().x;
   const float inner = width - px(26);
@@ -222,7 +222,7 @@ void draw_events(const InspectorView& view, Actions& actions) {
       const EventLine& event = view.events[static_cast<std::size_t>(i)];
       const ImVec2 at = ImGui::GetCursorScreenPos();
       const std::string when = axis_text(event.at_ns, 1'000);
-      const float when_width = px(112), word = px(96);
+      const float when_width = px(94), word = px(76);
       const float y = at.y + std::floor((line - theme().small->FontSize) / 2);
       draw_text(draw, theme().small_mono, colour::kFaint,
                 {at.x, at.y + std::floor((line - theme().small_mono->FontSize) / 2)}, when_width,
@@ -291,7 +291,7 @@ void draw_inspector(const InspectorInput& input, Actions& actions) {
     gap(14);
     draw_histogram("Poll times", view.polls, colour::kPolling);
     gap(12);
-    draw_histogram("Time in the queue before a poll", view.scheduled, colour::kScheduled);
+    draw_histogram("Queue times", view.scheduled, colour::kScheduled);
     if (!view.parents.empty()) {
       gap(12);
       heading("Parent");

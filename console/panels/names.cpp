@@ -323,13 +323,29 @@ std::string site_function(const session::Model& model, std::uint32_t site) {
   return known == nullptr ? std::string() : short_function(known->function);
 }
 
+std::string body_function(const session::Model& model, const session::Task& task) {
+  const session::Stack* stack = model.stack(task.id);
+  if (stack == nullptr) return {};
+  for (const session::Wait& branch : stack->branches) {
+    if (!branch.frames.empty()) return site_function(model, branch.frames.front());
+  }
+  return {};
+}
+
+std::string body_function(const session::Model& model, const session::CallGroup& group) {
+  int looked = 0;
+  for (std::uint32_t slot = group.longest_waiting; slot != session::kNone && looked < 4;
+       slot = model.tasks().next_waiting_of_call(slot), ++looked) {
+    const session::Task* task = model.tasks().at(slot);
+    if (task == nullptr) continue;
+    if (std::string function = body_function(model, *task); !function.empty()) return function;
+  }
+  return {};
+}
+
 std::string task_title(const session::Model& model, const session::Task& task) {
   if (!task.name().empty()) return std::string(task.name());
-  if (task.site != 0) {
-    if (const std::string function = site_function(model, task.site); !function.empty()) {
-      return function;
-    }
-  }
+  if (std::string function = body_function(model, task); !function.empty()) return function;
   return "task " + std::to_string(task.id);
 }
 

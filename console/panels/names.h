@@ -42,7 +42,12 @@ struct StateText {
 /// The same for a kind of wait, which names no particular resource.
 [[nodiscard]] std::string wait_text(const session::WaitKind& wait);
 
-/// What a person calls the task: its name, else the function it runs in, else its id.
+/// The function that is the task's body, short; known where a stack was read, else empty.
+[[nodiscard]] std::string body_function(const session::Model& model, const session::Task& task);
+/// The same for the tasks of a call site: of the first ones whose stack was read.
+[[nodiscard]] std::string body_function(const session::Model& model,
+                                        const session::CallGroup& group);
+/// What a person calls the task: its name, else its body's function, else its id.
 [[nodiscard]] std::string task_title(const session::Model& model, const session::Task& task);
 /// The spawning place as "server.cpp:42".
 [[nodiscard]] std::string site_place(const session::Model& model, std::uint32_t site);

@@ -58,12 +58,12 @@ constexpr Colour kTrouble = rgb(0xf2645a);  // red: lost, failed, dead
 constexpr Colour kGood = rgb(0x4cc38a);
 
 // Waiting is blue, its kinds a scale of lightness.
-constexpr Colour kWaitIo = rgb(0x2b4a70);
-constexpr Colour kWaitTimer = rgb(0x36619a);
-constexpr Colour kWaitChannel = rgb(0x4479bd);
-constexpr Colour kWaitTask = rgb(0x6c9bd6);
-constexpr Colour kWaitLock = rgb(0x9fc0ea);
-constexpr Colour kWaitOther = rgb(0x233b58);
+constexpr Colour kWaitIo = rgb(0x35618f);
+constexpr Colour kWaitTimer = rgb(0x4a80b5);
+constexpr Colour kWaitChannel = rgb(0x669fd2);
+constexpr Colour kWaitTask = rgb(0x8cbce6);
+constexpr Colour kWaitLock = rgb(0xb5d6f5);
+constexpr Colour kWaitOther = rgb(0x2b4562);
 
 /// Call sites, where a lane shows whose poll it is. Told apart by hue at one lightness, away from
 /// the colours of states; a ninth site starts again, and names are always beside them.

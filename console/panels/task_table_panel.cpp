@@ -19,17 +19,17 @@ struct ColumnLook {
   bool stretches = false, number = false;
 };
 constexpr std::array kLooks = {
-    ColumnLook{TaskColumn::Id, 82, false, true},
-    ColumnLook{TaskColumn::Name, 1.5f, true, false},
-    ColumnLook{TaskColumn::Kind, 74, false, false},
-    ColumnLook{TaskColumn::State, 142, false, false},
-    ColumnLook{TaskColumn::Total, 88, false, true},
-    ColumnLook{TaskColumn::Busy, 84, false, true},
-    ColumnLook{TaskColumn::Scheduled, 84, false, true},
-    ColumnLook{TaskColumn::Idle, 84, false, true},
-    ColumnLook{TaskColumn::Polls, 92, false, true},
-    ColumnLook{TaskColumn::Location, 1.2f, true, false},
-    ColumnLook{TaskColumn::Fields, 1.2f, true, false},
+    ColumnLook{TaskColumn::Id, 54, false, true},
+    ColumnLook{TaskColumn::Name, 1.7f, true, false},
+    ColumnLook{TaskColumn::Kind, 54, false, false},
+    ColumnLook{TaskColumn::State, 118, false, false},
+    ColumnLook{TaskColumn::Total, 66, false, true},
+    ColumnLook{TaskColumn::Busy, 66, false, true},
+    ColumnLook{TaskColumn::Scheduled, 66, false, true},
+    ColumnLook{TaskColumn::Idle, 66, false, true},
+    ColumnLook{TaskColumn::Polls, 72, false, true},
+    ColumnLook{TaskColumn::Location, 1.4f, true, false},
+    ColumnLook{TaskColumn::Fields, 1.7f, true, false},
 };
 static_assert(kLooks.size() == kTaskColumns);
 
@@ -192,7 +192,7 @@ void draw_task_table(const session::Model& model, const TaskTableInput& input,
   draw_tools(input, memory, actions);
   const ImVec2 room = ImGui::GetContentRegionAvail();
   if (room.y < px(60)) return;
-  ImGui::PushStyleVar(ImGuiStyleVar_CellPadding, ImVec2(px(8), px(3.5f)));
+  ImGui::PushStyleVar(ImGuiStyleVar_CellPadding, ImVec2(px(7), px(3.5f)));
   // Whole rows only: none is cut by the lower edge.
   const float row_height = px(17) + 2 * px(3.5f);
   const float title_height = px(26);

@@ -13,6 +13,13 @@ namespace {
 
 using protocol::TaskState;
 
+/// How tall a load stands, 0 to 1. By its root: a few percent must be told from nothing, as most
+/// lanes of most programs are that empty.
+float load_height(std::int64_t busy_ns, double length_ns) {
+  return static_cast<float>(
+      std::sqrt(std::clamp(static_cast<double>(busy_ns) / length_ns, 0.0, 1.0)));
+}
+
 // Heights at scale 1.
 constexpr float kSectionPx = 30, kWorkerPx = 46, kGroupPx = 28, kTaskPx = 24, kMorePx = 22;
 constexpr float kDepthPx = 12, kPadPx = 4;
@@ -137,6 +144,11 @@ class SceneBuilder {
     return group == session::kNone ? colour::kDone : site_colour(group);
   }
 
+  [[nodiscard]] Colour colour_of_wait(std::uint16_t wait) const {
+    const auto kinds = model_.wait_kinds();
+    return panels::colour_of(wait < kinds.size() ? wait_class(kinds[wait]) : WaitClass::Other);
+  }
+
   void add_worker(std::uint32_t index) {
     const TimelineRow& row = rows_[index];
     const bool visible = in_sight(row);
@@ -184,10 +196,10 @@ class SceneBuilder {
       if (!visible) continue;
       const double length =
           static_cast<double>(std::max<std::int64_t>(poll.to_ns - poll.from_ns, 1));
-      const auto share =
-          std::clamp(static_cast<float>(static_cast<double>(poll.busy_ns) / length), 0.0f, 1.0f);
       const float height =
-          poll.polls == 1 ? strip_height : std::max(std::round(strip_height * share), px(2));
+          poll.polls == 1
+              ? strip_height
+              : std::max(std::round(strip_height * load_height(poll.busy_ns, length)), px(3));
       add_box(poll.from_ns, poll.to_ns,
               {.y_px = strip_y + strip_height - height,
                .height_px = height,
@@ -265,8 +277,8 @@ class SceneBuilder {
       }
       for (std::size_t cell = 0; cell < cells; ++cell) {
         if (busy[cell] <= 0) continue;
-        const auto share = static_cast<float>(std::min(busy[cell] / cell_ns, 1.0));
-        const float bar = std::max(std::round(height * share), px(2));
+        const auto share = static_cast<float>(std::sqrt(std::min(busy[cell] / cell_ns, 1.0)));
+        const float bar = std::max(std::round(height * share), px(3));
         scene_.boxes.push_back({.x_px = static_cast<float>(cell) * scene_.resolution_px,
                                 .width_px = scene_.resolution_px,
                                 .y_px = y_px + height - bar,
@@ -339,25 +351,22 @@ class SceneBuilder {
           }
           const auto length =
               static_cast<double>(std::max<std::int64_t>(slice.to_ns - slice.from_ns, 1));
-          const auto busy = std::clamp(
-              static_cast<float>(static_cast<double>(slice.busy_ns) / length), 0.12f, 1.0f);
-          const auto queued = std::clamp(
-              static_cast<float>(static_cast<double>(slice.scheduled_ns) / length), 0.0f, 1 - busy);
-          bar(slice, 0, busy, colour::kPolling, false, item);
-          bar(slice, busy, queued, colour::kScheduled, false, item);
-          if (busy + queued < 0.34f) {
-            bar(slice, busy + queued, 0.34f - busy - queued, colour::kWaitOther, false, item);
-          }
+          // Folded: a low wait below, and on it how much was polled and queued.
+          const float busy = load_height(slice.busy_ns, length);
+          const float queued = load_height(slice.scheduled_ns, length);
+          const float wait = 0.34f * (1 - busy);
+          const float polled = std::max(0.14f, (1 - wait) * busy);
+          bar(slice, 0, wait, colour_of_wait(slice.wait), false, item);
+          bar(slice, wait, polled, colour::kPolling, false, item);
+          bar(slice, wait + polled, std::min(1 - wait - polled, 0.3f * queued), colour::kScheduled,
+              false, item);
           break;
         }
         case TaskState::Scheduled:
           bar(slice, 0, 0.7f, colour::kScheduled, false, item);
           break;
         case TaskState::Idle: {
-          const auto kinds = model_.wait_kinds();
-          const WaitClass which =
-              slice.wait < kinds.size() ? wait_class(kinds[slice.wait]) : WaitClass::Other;
-          bar(slice, 0, 0.34f, panels::colour_of(which), false, item);
+          bar(slice, 0, 0.34f, colour_of_wait(slice.wait), false, item);
           break;
         }
         case TaskState::Finished:
@@ -449,7 +458,10 @@ std::vector<TimelineRow> timeline_rows(const session::Model& model, const Timeli
 
   if (state.selected_task != 0) {
     const session::Task* task = model.tasks().find(state.selected_task);
-    add({.kind = RowKind::Section, .label = "Selected task"}, kSectionPx);
+    add({.kind = RowKind::Section,
+         .label = "Selected task",
+         .place = "tall: polling, half: scheduled, low: waiting"},
+        kSectionPx);
     add(task_row(state.selected_task, task != nullptr ? task->call_group : session::kNone),
         kTaskPx + 6);
   }
@@ -468,7 +480,10 @@ std::vector<TimelineRow> timeline_rows(const session::Model& model, const Timeli
   });
   const auto lane_rows = [&](const std::vector<std::uint32_t>& lanes, const char* section) {
     if (lanes.empty()) return;
-    add({.kind = RowKind::Section, .label = section, .detail = count_text(lanes.size())},
+    add({.kind = RowKind::Section,
+         .label = section,
+         .place = "polls, coloured by call site; folded ones as tall as they are busy",
+         .detail = count_text(lanes.size())},
         kSectionPx);
     for (const std::uint32_t index : lanes) {
       const session::Lane& lane = *model.lanes()[index];
@@ -488,19 +503,23 @@ std::vector<TimelineRow> timeline_rows(const session::Model& model, const Timeli
   if (!groups.empty()) {
     add({.kind = RowKind::Section,
          .label = "Tasks by call site",
+         .place = "how many workers the tasks of a place keep busy",
          .detail = short_count_text(static_cast<double>(model.tasks().live())) + " live"},
         kSectionPx);
   }
   for (const std::uint32_t index : group_order(model)) {
     const session::CallGroup& group = groups[index];
     const bool expanded = state.expanded.contains(group_key(index));
-    std::string label = site_place(model, group.site);
-    if (const std::string function = site_function(model, group.site); !function.empty()) {
-      label = function + "  " + label;
+    std::string label = body_function(model, group), place = site_place(model, group.site);
+    if (label.empty()) {
+      label = std::move(place);
+      place = site_function(model, group.site);
+      if (!place.empty()) place.insert(0, "in ");
     }
     add({.kind = RowKind::Group,
          .group = index,
          .label = std::move(label),
+         .place = std::move(place),
          .detail = tasks_text(group),
          .swatch = site_colour(index),
          .expanded = expanded},

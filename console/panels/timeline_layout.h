@@ -31,7 +31,8 @@ struct TimelineRow {
   std::uint32_t lane = session::kNone;   ///< Worker: Model::lanes()
   std::uint32_t group = session::kNone;  ///< Group, Task, More: TaskTable::call_groups()
   std::uint64_t task = 0;                ///< Task
-  std::string label{}, detail{};         ///< detail stands at the right end of the label's column
+  std::string label{}, place{};          ///< place follows the label, dimmed, where there is room
+  std::string detail{};                  ///< stands at the right end of the label's column
   Colour swatch = 0;                     ///< 0: none
   bool expanded = false;
   std::uint64_t more = 0;  ///< More: tasks that are not shown

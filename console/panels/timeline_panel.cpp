@@ -12,7 +12,7 @@
 namespace taskscope::console::panels {
 namespace {
 
-constexpr float kGutterPx = 286, kAxisPx = 26, kStripPx = 30, kLegendPx = 28;
+constexpr float kGutterPx = 300, kAxisPx = 26, kStripPx = 30, kLegendPx = 28;
 
 /// One frame's drawing. Screen coordinates; the lanes' column begins at `lanes`.
 class Drawing {
@@ -53,10 +53,13 @@ class Drawing {
     draw->AddRectFilled(at_, {at_.x + room_.x, to.y}, colour::kHeader);
     const std::int64_t first = model_.begin_ns(), last = std::max(model_.now_ns(), first + 1);
     refresh_load(first, last);
-    draw_text(draw, theme().small, colour::kDim, {at_.x + px(14), at_.y + px(8)}, gutter_ - px(120),
+    draw_text(draw, theme().small, colour::kDim, {at_.x + px(14), at_.y + px(8)}, px(80),
               "Session");
-    draw_text(draw, theme().small_mono, colour::kFaint, {at_.x + gutter_ - px(114), at_.y + px(9)},
-              px(100), duration_text(last - first), Align::Right);
+    draw_text(draw, theme().small_mono, colour::kFaint, {at_.x + px(94), at_.y + px(9)},
+              gutter_ - px(106),
+              duration_text(std::min(input_.view.length(), last - first)) + " of " +
+                  duration_text(last - first),
+              Align::Right);
 
     const auto place = [&](std::int64_t ns) {
       return from.x +
@@ -74,8 +77,8 @@ class Drawing {
                                                                 static_cast<double>(pieces));
       };
       const float x1 = place(ns(i)), x2 = std::max(place(ns(i + 1)), x1 + 1);
-      draw->AddRectFilled({x1, base - std::max(tall * memory_.load[i], 1.0f)}, {x2, base},
-                          with_alpha(colour::kPolling, 0.55f));
+      draw->AddRectFilled({x1, base - std::max(tall * std::sqrt(memory_.load[i]), 1.0f)},
+                          {x2, base}, with_alpha(colour::kPolling, 0.55f));
     }
     for (const session::Gap& gap : model_.gaps()) {
       const float x1 = place(model_.clock().ns(gap.from)), x2 = place(model_.clock().ns(gap.to));
@@ -135,10 +138,7 @@ class Drawing {
       if (x + px(5) + text_width(font, text) > right_edge) continue;
       draw_text(draw, font, colour::kDim, {x + px(5), from.y + px(6)}, px(200), text);
     }
-    ImGui::SetCursorScreenPos({from.x + px(10), from.y - px(1)});
-    draw_text(draw, theme().small_mono, colour::kFaint, {at_.x + gutter_ - px(134), from.y + px(6)},
-              px(120), duration_text(input_.view.length()) + " shown", Align::Right);
-
+    draw_chip(from, height);
     ImGui::SetCursorScreenPos({from.x + gutter_, from.y});
     ImGui::InvisibleButton("##axis", {width_, height});
     if (ImGui::IsItemHovered()) wheel_zooms(true);
@@ -197,7 +197,6 @@ class Drawing {
     draw_scene(scene);
     draw_labels(height);
     handle_mouse(scene, height);
-    draw_chip();
     memory_.rows = std::move(rows_);
 
     ImGui::SetCursorScreenPos(origin_);
@@ -346,20 +345,19 @@ class Drawing {
         case RowKind::Section:
           draw_text(draw, theme().strong, colour::kText, {x, middle(theme().strong)},
                     gutter_ - px(40) - detail_width, row.label);
+          draw_text(draw, theme().small, colour::kFaint,
+                    {lanes_from_.x + px(8), middle(theme().small)}, width_ - px(16), row.place);
           break;
         case RowKind::Worker:
           draw_text(draw, theme().text, colour::kText, {x, middle(theme().text)},
                     right - x - detail_width - px(8), row.label);
-          if (!row.detail.empty()) {
-            // Beside it stands what the small graph below shows.
-            draw_text(draw, theme().small, colour::kFaint, {x, y + row.height_px - px(18)}, px(120),
+          // Beside it stands what the small graph below shows.
+          if (const auto& samples = model_.lanes()[row.lane]->samples; !samples.empty()) {
+            draw_text(draw, theme().small, colour::kFaint, {x, y + row.height_px - px(18)}, px(44),
                       "queue");
-            const auto& samples = model_.lanes()[row.lane]->samples;
-            if (!samples.empty()) {
-              draw_text(draw, theme().small_mono, colour::kDim,
-                        {x + px(46), y + row.height_px - px(18)}, px(80),
-                        count_text(samples.back().sample.queue_depth));
-            }
+            draw_text(draw, theme().small_mono, colour::kDim,
+                      {x + px(46), y + row.height_px - px(18)}, px(80),
+                      count_text(samples.back().sample.queue_depth));
           }
           break;
         case RowKind::Group: {
@@ -370,8 +368,14 @@ class Drawing {
           draw->AddRectFilled({x, y + row.height_px / 2 - px(5)},
                               {x + px(10), y + row.height_px / 2 + px(5)}, row.swatch, px(2));
           x += px(17);
-          draw_text(draw, theme().text, colour::kText, {x, middle(theme().text)},
-                    right - x - detail_width - px(8), row.label);
+          const float room = right - x - detail_width - px(10);
+          draw_text(draw, theme().text, colour::kText, {x, middle(theme().text)}, room, row.label);
+          const float used = std::ceil(text_width(theme().text, row.label)) + px(8);
+          // Half a place tells nothing.
+          if (used + std::min(text_width(theme().small, row.place), px(60)) < room) {
+            draw_text(draw, theme().small, colour::kFaint, {x + used, middle(theme().small)},
+                      room - used, row.place);
+          }
           break;
         }
         case RowKind::Task:
@@ -502,7 +506,8 @@ class Drawing {
     const protocol::Site* site = model_.site(group.site);
     {
       TextStyle style(theme().strong, colour::kText);
-      ImGui::TextUnformatted(site_function(model_, group.site).c_str());
+      const std::string body = body_function(model_, group);
+      ImGui::TextUnformatted(body.empty() ? "Tasks spawned at one place" : body.c_str());
     }
     if (site != nullptr) {
       TextStyle style(theme().small_mono, colour::kDim);
@@ -590,30 +595,30 @@ class Drawing {
     end_tooltip();
   }
 
-  /// Tells that the view stands still while the session goes on, and leads back.
-  void draw_chip() {
+  /// Tells that the view stands still while the session goes on, and leads back. In the labels'
+  /// column, beside the axis.
+  void draw_chip(ImVec2 from, float height) {
     if (input_.following || !input_.live) return;
     std::string text = input_.paused ? "Paused" : "Not following";
     if (input_.hidden_events > 0) {
       text += " · " + short_count_text(static_cast<double>(input_.hidden_events)) + " new events";
     }
     ImFont* font = theme().small;
-    const ImVec2 size{std::ceil(text_width(font, text)) + px(42), px(26)};
-    const ImVec2 from{lanes_to_.x - size.x - px(12), lanes_to_.y - size.y - px(10)};
-    const ImVec2 pointer = ImGui::GetIO().MousePos;
-    const bool hovered = ImGui::IsWindowHovered() && pointer.x >= from.x &&
-                         pointer.x < from.x + size.x && pointer.y >= from.y &&
-                         pointer.y < from.y + size.y;
+    const float most = gutter_ - px(24);
+    const ImVec2 size{std::min(std::ceil(text_width(font, text)) + px(40), most), px(20)};
+    const ImVec2 at{from.x + px(12), from.y + std::floor((height - size.y) / 2)};
+    ImGui::SetCursorScreenPos(at);
+    if (ImGui::InvisibleButton("##new events", size)) actions_.push_back(action::Follow{true});
+    const bool hovered = ImGui::IsItemHovered();
+    if (hovered) tooltip("Shows the newest moments again (Space)");
     ImDrawList* draw = ImGui::GetWindowDrawList();
-    draw->AddRectFilled(from, {from.x + size.x, from.y + size.y},
-                        hovered ? rgb(0x3a78c2) : rgb(0x2f5d93), px(13));
+    draw->AddRectFilled(at, {at.x + size.x, at.y + size.y}, hovered ? rgb(0x3a78c2) : rgb(0x2f5d93),
+                        px(10));
     draw_text(draw, font, colour::kText,
-              {from.x + px(14), from.y + std::floor((size.y - font->FontSize) / 2)}, size.x, text);
-    draw_icon(draw, Icon::Forward, {from.x + size.x - px(17), from.y + size.y / 2}, px(10),
+              {at.x + px(12), at.y + std::floor((size.y - font->FontSize) / 2)}, size.x - px(38),
+              text);
+    draw_icon(draw, Icon::Forward, {at.x + size.x - px(15), at.y + size.y / 2}, px(10),
               colour::kText);
-    if (hovered && ImGui::IsMouseClicked(ImGuiMouseButton_Left)) {
-      actions_.push_back(action::Follow{true});
-    }
   }
 
   void draw_legend() {
@@ -627,8 +632,8 @@ class Drawing {
     const float right = at_.x + room_.x - px(14);
     // Shapes as on the lanes: tall polls, lower queues, low waits, hatched losses.
     const auto entry = [&](std::string_view label, Colour fill, float share, bool hatched) {
-      const float width = px(16) + std::ceil(text_width(font, label)) + px(14);
-      if (x + width > right) return;
+      const float width = px(16) + std::ceil(text_width(font, label)) + px(11);
+      if (x + width > right + px(11)) return;
       const float tall = px(13), base = from.y + (height + tall) / 2;
       if (fill != 0) {
         draw->AddRectFilled({x, base - std::round(tall * share)}, {x + px(10), base}, fill);
@@ -648,13 +653,13 @@ class Drawing {
     word("Tasks");
     entry("polling", colour::kPolling, 1, false);
     entry("scheduled", colour::kScheduled, 0.7f, false);
-    word("waiting for");
+    word("waiting:");
     for (const WaitClass which : kWaitClasses)
       entry(name_of(which), colour_of(which), 0.45f, false);
     entry("done", colour::kDone, 0.25f, false);
     x += px(8);
     word("Workers");
-    entry("poll, by call site", site_colour(0), 1, false);
+    entry("poll", site_colour(0), 1, false);
     entry("parked", rgb(0x4a5666), 0.3f, false);
     entry("queue", with_alpha(colour::kScheduled, 0.75f), 0.5f, false);
     entry("lost", with_alpha(colour::kTrouble, 0.28f), 1, true);

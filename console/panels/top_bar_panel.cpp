@@ -91,11 +91,12 @@ float draw_top_bar(const TopBarInput& input, Actions& actions) {
   // Gauges stand at the right; the title gets what they and the buttons leave.
   const bool moves = view.link == Link::Live;
   const std::string_view follow = input.paused ? "Resume" : input.following ? "Pause" : "Follow";
-  const std::string record = view.recording ? "Stop · " + view.recording_text : "Record";
+  const std::string record = view.recording ? "Stop · " + view.recording_text
+                             : moves        ? "Record"
+                                            : "Save";
   float buttons = button_width(true, "") * 2 + px(4);
   if (moves) buttons += button_width(true, "Resume") + px(6);
-  if (view.can_record)
-    buttons += std::max(button_width(true, record), button_width(true, "Stop · 000 MiB")) + px(6);
+  if (view.can_record) buttons += button_width(true, record) + px(6);
   const float chip_room = chip_width(view.link_text) + px(12);
   const float title_wish = std::ceil(
       std::max(text_width(theme().strong, view.title), text_width(theme().small, view.subtitle)));
@@ -133,7 +134,7 @@ float draw_top_bar(const TopBarInput& input, Actions& actions) {
         actions.push_back(action::StartRecording{input.record_path});
       }
     }
-    x += std::max(button_width(true, record), button_width(true, "Stop · 000 MiB")) + px(6);
+    x += button_width(true, record) + px(6);
   }
   if (moves) {
     ImGui::SetCursorScreenPos({x, middle});
