@@ -118,8 +118,8 @@ std::uint32_t Model::slot_for(std::uint64_t task, std::uint64_t ticks) {
 }
 
 void Model::count_waits(Task& row, bool add) {
-  if (row.waits_counted == add) return;
-  row.waits_counted = add;
+  if (row.waits_counted_ == add) return;
+  row.waits_counted_ = add;
   for (const auto& wait : row.waits) {
     if (wait.other == 0 || waits_for_task(wait.op)) continue;
     const auto found = resources_.find(wait.other);
@@ -152,7 +152,7 @@ void Model::on_spawned(const protocol::Events& chunk, const Event& event) {
     ++totals_.bogus;
     return;
   }
-  const bool fresh = row.last_event == 0 && row.alive();
+  const bool fresh = row.last_event_ == 0 && row.alive();
   row.placeholder = row.spawned_about = false;
   row.parent = event.other;
   row.spawned = event.ticks;
@@ -169,10 +169,10 @@ void Model::on_spawned(const protocol::Events& chunk, const Event& event) {
   }
   tasks_.place(slot, event.site, static_cast<protocol::TaskKind>(event.detail));
   if (!fresh) return;
-  row.observed_from = row.last_event = event.ticks;
-  row.sure = true;
-  row.sure_at = event.ticks;
-  row.wake_pending = event.ticks;  // a new task is queued
+  row.observed_from = row.last_event_ = event.ticks;
+  row.sure_ = true;
+  row.sure_at_ = event.ticks;
+  row.wake_pending_ = event.ticks;  // a new task is queued
   enter(slot, TaskState::Scheduled, event.ticks);
 }
 
@@ -193,7 +193,7 @@ void Model::on_finished(const protocol::Events& chunk, const Event& event) {
     if (!row.vanished) ++totals_.bogus;
     return;
   }
-  row.last_event = std::max(row.last_event, event.ticks);
+  row.last_event_ = std::max(row.last_event_, event.ticks);
   if (row.placeholder && event.site != 0) tasks_.place(slot, event.site, row.kind);
   if (event.text != 0) {
     if (!row.text) row.text = std::make_unique<TaskText>();
@@ -215,14 +215,14 @@ void Model::on_poll_started(std::uint32_t lane_index, std::uint64_t task, std::u
   work.queued = 0;
   if (slot == kNone) return;
   Task& row = tasks_.task(slot);
-  row.last_event = std::max(row.last_event, ticks);
+  row.last_event_ = std::max(row.last_event_, ticks);
   row.lane = lane_index;
   if (recorded) {
     ++row.polls;
     auto& group = tasks_.call_group(row);
     ++group.polls;
-    if (row.wake_pending != 0) {
-      work.queued = since(ticks, std::max(row.wake_pending, row.last_poll_to));
+    if (row.wake_pending_ != 0) {
+      work.queued = since(ticks, std::max(row.wake_pending_, row.last_poll_to));
       row.scheduled += work.queued;
       group.scheduled += work.queued;
       group.scheduled_times.add(work.queued);
@@ -232,10 +232,10 @@ void Model::on_poll_started(std::uint32_t lane_index, std::uint64_t task, std::u
       auto& times = tasks_.histograms_of(slot);
       if (first && row.max_poll != 0) times.polls.add(row.max_poll);
       if (first && row.scheduled > work.queued) times.scheduled.add(row.scheduled - work.queued);
-      if (row.wake_pending != 0) times.scheduled.add(work.queued);
+      if (row.wake_pending_ != 0) times.scheduled.add(work.queued);
     }
   }
-  row.wake_pending = 0;
+  row.wake_pending_ = 0;
   row.last_poll_from = ticks;
   if (!row.alive()) return;
   if (row.last_poll_to >= ticks) row.last_poll_to = ticks > 0 ? ticks - 1 : 0;
@@ -270,7 +270,7 @@ void Model::close_poll(std::uint32_t lane_index, std::uint64_t ticks, std::uint1
     group.max_poll = duration;
     group.max_poll_task = task;
   }
-  if (row.shown) {
+  if (row.shown_) {
     const auto shown = shown_.find(task);
     if (shown != shown_.end()) {
       Row own = polled;
@@ -305,12 +305,12 @@ void Model::on_poll_ended(std::uint32_t lane_index, const Event& event) {
   close_poll(lane_index, event.ticks, wait);
   if (work.slot == kNone) return;
   Task& row = tasks_.task(work.slot);
-  row.last_event = std::max(row.last_event, event.ticks);
+  row.last_event_ = std::max(row.last_event_, event.ticks);
   if (row.state != TaskState::Idle || row.lane != lane_index || row.last_poll_to != event.ticks)
     return;
-  if ((wait == kWaitYielded || wait == kWaitOutOfBudget) && row.wake_pending == 0)
-    row.wake_pending = event.ticks;
-  if (row.wake_pending != 0) enter(work.slot, TaskState::Scheduled, event.ticks);
+  if ((wait == kWaitYielded || wait == kWaitOutOfBudget) && row.wake_pending_ == 0)
+    row.wake_pending_ = event.ticks;
+  if (row.wake_pending_ != 0) enter(work.slot, TaskState::Scheduled, event.ticks);
 }
 
 void Model::on_wait(std::uint32_t lane_index, const Event& event) {
@@ -348,7 +348,7 @@ void Model::on_wait(std::uint32_t lane_index, const Event& event) {
       if (row.state == TaskState::Idle) ++resource->waiters;
     }
   }
-  if (row.state == TaskState::Idle) row.waits_counted = true;
+  if (row.state == TaskState::Idle) row.waits_counted_ = true;
   if (!first_leaf) return;
   tasks_.set_await_group(slot, number);
   if (work.last_row == UINT64_MAX || row.last_poll_to != event.ticks) return;
@@ -362,7 +362,7 @@ void Model::on_wait_cancelled(const Event& event) {
   const auto slot = tasks_.slot_of(event.task);
   if (slot == kNone) return;
   Task& row = tasks_.task(slot);
-  const bool counted = row.waits_counted;
+  const bool counted = row.waits_counted_;
   count_waits(row, false);
   std::erase_if(row.waits, [&](const Wait& wait) { return wait.branch == event.branch; });
   count_waits(row, counted);
@@ -377,7 +377,7 @@ void Model::on_woken(const Event& event) {
   if (slot == kNone) return;
   Task& row = tasks_.task(slot);
   auto& group = tasks_.call_group(row);
-  row.last_event = std::max(row.last_event, event.ticks);
+  row.last_event_ = std::max(row.last_event_, event.ticks);
   ++row.wakes;
   ++group.wakes;
   if (by_itself) {
@@ -387,9 +387,10 @@ void Model::on_woken(const Event& event) {
   if (event.ticks >= row.last_wake.ticks)
     row.last_wake = {event.ticks, cause, event.branch, event.other, event.value};
   if (row.state == TaskState::Running) {
-    if (event.ticks >= row.last_poll_from && row.wake_pending == 0) row.wake_pending = event.ticks;
+    if (event.ticks >= row.last_poll_from && row.wake_pending_ == 0)
+      row.wake_pending_ = event.ticks;
   } else if (row.state == TaskState::Idle && event.ticks >= row.state_since) {
-    row.wake_pending = event.ticks;
+    row.wake_pending_ = event.ticks;
     enter(slot, TaskState::Scheduled, event.ticks);
   }
 }

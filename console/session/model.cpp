@@ -14,6 +14,7 @@ namespace {
 constexpr std::int64_t kLateNs = 100'000'000;
 /// Before two clock points came: the same on a fast time stamp counter.
 constexpr std::uint64_t kLateTicksUncalibrated = 500'000'000;
+constexpr std::size_t kFarAhead = 16, kAhead = 8;  // records
 constexpr std::size_t kTombstones = std::size_t{1} << 18;
 constexpr std::size_t kLossLines = 10'000;
 constexpr std::size_t kRuntimes = 1024;
@@ -319,6 +320,15 @@ void Model::advance() {
     if (!merge.walks.empty()) limit = std::min(limit, merge.walks.front().ticks());
     const auto begin = run.next;
     do {
+      // Tasks are many and their rows far apart: fetch those of the records to come.
+      if (run.next + kFarAhead < events.size())
+        tasks_.prefetch_index(events[run.next + kFarAhead].task);
+      if (run.next + kAhead < events.size()) {
+        const auto& soon = events[run.next + kAhead];
+        if (soon.kind == protocol::EventKind::Woken ||
+            soon.kind == protocol::EventKind::PollStarted)
+          tasks_.prefetch_row(soon.task);
+      }
       apply_event(index, run.chunk, events[run.next]);
     } while (++run.next < events.size() && events[run.next].ticks <= limit);
     merge.buffered -= run.next - begin;
@@ -398,7 +408,7 @@ void Model::drop_task(std::uint32_t slot) {
   const Task& row = tasks_.task(slot);
   if (tombstones_.empty()) tombstones_.resize(kTombstones);
   tombstones_[tombstone_of(row.id)] = row.id;
-  if (row.shown) shown_.erase(row.id);
+  if (row.shown_) shown_.erase(row.id);
   if (!stacks_.empty()) stacks_.erase(row.id);
   tasks_.drop(slot);
 }

@@ -70,7 +70,7 @@ void Model::build_tracks(std::span<const std::uint64_t> tasks) {
     std::sort(by_use.begin(), by_use.end());
     for (std::size_t i = 0; i < by_use.size() / 2; ++i) {
       const auto slot = tasks_.slot_of(by_use[i].second);
-      if (slot != kNone) tasks_.task(slot).shown = false;
+      if (slot != kNone) tasks_.task(slot).shown_ = false;
       shown_.erase(by_use[i].second);
     }
     if (tasks.size() > limits_.shown_task_tracks) tasks = tasks.first(limits_.shown_task_tracks);
@@ -120,7 +120,7 @@ void Model::build_tracks(std::span<const std::uint64_t> tasks) {
       track->polls.append(row);
     }
     shown_[task] = std::move(track);
-    tasks_.task(tasks_.slot_of(task)).shown = true;
+    tasks_.task(tasks_.slot_of(task)).shown_ = true;
   }
 }
 

@@ -17,7 +17,7 @@ void Model::apply_snapshot_task(std::uint64_t snapshot, bool has_waits,
   if (slot == kNone) return;
   Task& row = tasks_.task(slot);
   if (!row.alive()) return;  // it finished while the walk went on
-  row.snapshot = snapshot;
+  row.snapshot_ = snapshot;
   if (row.placeholder || !known) {
     row.placeholder = false;
     row.spawned_about = true;
@@ -43,16 +43,16 @@ void Model::apply_snapshot_task(std::uint64_t snapshot, bool has_waits,
   row.wakers = entry.wakers;
 
   // The poll count: from the walk once, from events since; from the walk again where some are lost.
-  const bool doubtful = !row.sure || row.sure_at < lost_until_;
-  const bool missed = row.sure && entry.polls > row.polls;
+  const bool doubtful = !row.sure_ || row.sure_at_ < lost_until_;
+  const bool missed = row.sure_ && entry.polls > row.polls;
   if (doubtful && entry.polls > row.polls) {
     tasks_.call_group(row).polls += entry.polls - row.polls;
     row.polls = entry.polls;
   }
   if (missed && doubtful) row.counts_incomplete = true;
   // The state: events know it better, unless there were none or some are missing.
-  const bool untold = row.last_event == 0;
-  const bool disproved = row.sure && doubtful && row.state != entry.state;
+  const bool untold = row.last_event_ == 0;
+  const bool disproved = row.sure_ && doubtful && row.state != entry.state;
   if ((untold || disproved) && entry.ticks >= row.state_since &&
       entry.state != TaskState::Finished) {
     std::uint64_t since = entry.ticks;
@@ -66,11 +66,11 @@ void Model::apply_snapshot_task(std::uint64_t snapshot, bool has_waits,
       clear_waits(row);
       enter(slot, entry.state, since);
       if (entry.state == TaskState::Running) row.last_poll_from = since;
-      if (entry.state == TaskState::Scheduled) row.wake_pending = since;
+      if (entry.state == TaskState::Scheduled) row.wake_pending_ = since;
     }
   }
-  row.sure = true;
-  row.sure_at = std::max(row.sure_at, entry.ticks);
+  row.sure_ = true;
+  row.sure_at_ = std::max(row.sure_at_, entry.ticks);
 
   if (has_waits && row.state == TaskState::Idle && entry.state == TaskState::Idle &&
       row.waits.empty() && entry.ticks >= row.state_since) {
@@ -122,9 +122,9 @@ void Model::complete_snapshot(std::uint64_t snapshot, std::uint64_t begin_ticks)
   std::vector<std::uint32_t> gone;
   for (std::uint32_t slot = 0; slot < tasks_.slots(); ++slot) {
     const Task& row = tasks_.task(slot);
-    if (row.id == 0 || !row.alive() || row.snapshot == snapshot) continue;
+    if (row.id == 0 || !row.alive() || row.snapshot_ == snapshot) continue;
     const auto known_since = row.spawned != 0 ? row.spawned : row.observed_from;
-    if (known_since >= begin_ticks || row.last_event >= begin_ticks) continue;
+    if (known_since >= begin_ticks || row.last_event_ >= begin_ticks) continue;
     if (row.lane != kNone && lanes_[row.lane]->current_task == row.id) continue;
     gone.push_back(slot);
   }

@@ -94,13 +94,13 @@ const TaskHistograms* TaskTable::histograms(const Task& row) const {
 }
 
 std::uint32_t TaskTable::next_member(std::uint32_t slot) const {
-  return task(slot).in_call_group.after;
+  return task(slot).in_call_group_.after;
 }
 std::uint32_t TaskTable::next_waiting_of_call(std::uint32_t slot) const {
-  return task(slot).in_call_waits.after;
+  return task(slot).in_call_waits_.after;
 }
 std::uint32_t TaskTable::next_waiting_of_await(std::uint32_t slot) const {
-  return task(slot).in_await_group.after;
+  return task(slot).in_await_group_.after;
 }
 
 std::uint32_t TaskTable::add(std::uint64_t id) {
@@ -123,11 +123,11 @@ void TaskTable::place(std::uint32_t slot, std::uint32_t site, protocol::TaskKind
   Task& row = task(slot);
   if (row.call_group != kNone && row.site == site && row.kind == kind) return;
   const auto state = static_cast<std::size_t>(row.state);
-  const bool listed = row.in_lists;
+  const bool listed = row.in_lists_;
   if (row.call_group != kNone) {
     auto& old = call_groups_[row.call_group];
-    unlink(&Task::in_call_group, old.first_member, old.last_member, slot);
-    if (listed) unlink(&Task::in_call_waits, old.longest_waiting, old.last_waiting, slot);
+    unlink(&Task::in_call_group_, old.first_member, old.last_member, slot);
+    if (listed) unlink(&Task::in_call_waits_, old.longest_waiting, old.last_waiting, slot);
     --old.by_state[state];
     // What it did so far moves with it.
     old.polls -= std::min(old.polls, row.polls);
@@ -158,8 +158,8 @@ void TaskTable::place(std::uint32_t slot, std::uint32_t site, protocol::TaskKind
   }
   row.call_group = found->second;
   auto& group = call_groups_[row.call_group];
-  link(&Task::in_call_group, group.first_member, group.last_member, slot);
-  if (listed) link(&Task::in_call_waits, group.longest_waiting, group.last_waiting, slot);
+  link(&Task::in_call_group_, group.first_member, group.last_member, slot);
+  if (listed) link(&Task::in_call_waits_, group.longest_waiting, group.last_waiting, slot);
   ++group.by_state[state];
   group.polls += row.polls;
   group.busy += row.busy;
@@ -171,24 +171,24 @@ void TaskTable::place(std::uint32_t slot, std::uint32_t site, protocol::TaskKind
 void TaskTable::set_state(std::uint32_t slot, protocol::TaskState state, std::uint64_t ticks) {
   Task& row = task(slot);
   auto& group = call_groups_[row.call_group];
-  if (row.in_lists) {
+  if (row.in_lists_) {
     leave_await_group(slot, ticks);
-    unlink(&Task::in_call_waits, group.longest_waiting, group.last_waiting, slot);
-    row.in_lists = false;
+    unlink(&Task::in_call_waits_, group.longest_waiting, group.last_waiting, slot);
+    row.in_lists_ = false;
   }
   --group.by_state[static_cast<std::size_t>(row.state)];
   ++group.by_state[static_cast<std::size_t>(state)];
   row.state = state;
   row.state_since = ticks;
   if (state == protocol::TaskState::Idle) {
-    link(&Task::in_call_waits, group.longest_waiting, group.last_waiting, slot);
-    row.in_lists = true;
+    link(&Task::in_call_waits_, group.longest_waiting, group.last_waiting, slot);
+    row.in_lists_ = true;
   }
 }
 
 void TaskTable::set_await_group(std::uint32_t slot, std::uint16_t wait) {
   Task& row = task(slot);
-  if (!row.in_lists || row.await_group != kNone) return;
+  if (!row.in_lists_ || row.await_group != kNone) return;
   if (wait >= await_group_of_.size()) await_group_of_.resize(wait + 1u, kNone);
   if (await_group_of_[wait] == kNone) {
     await_group_of_[wait] = static_cast<std::uint32_t>(await_groups_.size());
@@ -199,14 +199,14 @@ void TaskTable::set_await_group(std::uint32_t slot, std::uint16_t wait) {
   auto& group = await_groups_[row.await_group];
   ++group.waiting;
   ++group.ever;
-  link(&Task::in_await_group, group.longest_waiting, group.last_waiting, slot);
+  link(&Task::in_await_group_, group.longest_waiting, group.last_waiting, slot);
 }
 
 void TaskTable::leave_await_group(std::uint32_t slot, std::uint64_t now) {
   Task& row = task(slot);
   if (row.await_group == kNone) return;
   auto& group = await_groups_[row.await_group];
-  unlink(&Task::in_await_group, group.longest_waiting, group.last_waiting, slot);
+  unlink(&Task::in_await_group_, group.longest_waiting, group.last_waiting, slot);
   --group.waiting;
   const auto waited = since(now, row.state_since);
   group.waited += waited;
@@ -244,7 +244,7 @@ TaskHistograms& TaskTable::histograms_of(std::uint32_t slot) {
 void TaskTable::sort_waiting() {
   std::vector<std::uint32_t> waiting;
   for (std::uint32_t slot = 0; slot < slots_; ++slot)
-    if (task(slot).in_lists) waiting.push_back(slot);
+    if (task(slot).in_lists_) waiting.push_back(slot);
   std::sort(waiting.begin(), waiting.end(), [&](std::uint32_t a, std::uint32_t b) {
     return std::pair{task(a).state_since, a} < std::pair{task(b).state_since, b};
   });
@@ -253,10 +253,10 @@ void TaskTable::sort_waiting() {
   for (const auto slot : waiting) {
     const Task& row = task(slot);
     auto& call = call_groups_[row.call_group];
-    link(&Task::in_call_waits, call.longest_waiting, call.last_waiting, slot);
+    link(&Task::in_call_waits_, call.longest_waiting, call.last_waiting, slot);
     if (row.await_group == kNone) continue;
     auto& await = await_groups_[row.await_group];
-    link(&Task::in_await_group, await.longest_waiting, await.last_waiting, slot);
+    link(&Task::in_await_group_, await.longest_waiting, await.last_waiting, slot);
   }
 }
 
@@ -267,7 +267,7 @@ std::uint32_t TaskTable::surplus() {
 void TaskTable::drop(std::uint32_t slot) {
   Task& row = task(slot);
   auto& group = call_groups_[row.call_group];
-  unlink(&Task::in_call_group, group.first_member, group.last_member, slot);
+  unlink(&Task::in_call_group_, group.first_member, group.last_member, slot);
   if (!finished_.empty() && finished_.front() == row.id) finished_.pop_front();
   if (row.histograms != kNone) free_histograms_.push_back(row.histograms);
   index_.erase(row.id);

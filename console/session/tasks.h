@@ -52,34 +52,55 @@ struct TaskText {
 
 /// What is known of a task. Times are ticks; Clock converts.
 struct Task {
-  std::uint64_t id = 0, parent = 0;
-  std::uint32_t site = 0;  ///< spawn call; Model::site
-  std::uint32_t runtime = 0, frame_bytes = 0, wakers = 0;
-  protocol::TaskKind kind = protocol::TaskKind::Task;
+  // What every record of a task touches comes first.
+  std::uint64_t id = 0;
   protocol::TaskState state = protocol::TaskState::Idle;
+  protocol::TaskKind kind = protocol::TaskKind::Task;
   protocol::Outcome outcome = protocol::Outcome::Done;
-  bool placeholder = false;    ///< events name it, nothing defines it
-  bool spawned_about = false;  ///< spawned before the attach: time to the millisecond, counts of
-                               ///< polls complete, durations from the attach on
-  bool vanished = false;       ///< finished without a record: a completed walk did not find it
+  bool placeholder = false;        ///< events name it, nothing defines it
+  bool spawned_about = false;      ///< spawned before the attach: time to the millisecond, count of
+                                   ///< polls complete, durations from the attach on
+  bool vanished = false;           ///< finished without a record: a completed walk did not find it
   bool counts_incomplete = false;  ///< records of it were lost
 
-  std::uint64_t spawned = 0;   ///< 0: unknown
+ private:
+  friend class TaskTable;
+  friend class Model;
+  bool sure_ = false;           // the poll count was ever sure
+  bool shown_ = false;          // its track is kept
+  bool waits_counted_ = false;  // its waits are in the counts of their resources
+  bool in_lists_ = false;       // it is in the lists of waiting tasks
+
+ public:
+  std::uint32_t lane = kNone;  ///< of the last poll
+  std::uint32_t histograms = kNone;
+  std::uint32_t call_group = kNone, await_group = kNone;
   std::uint64_t finished = 0;  ///< 0: lives
-  std::uint64_t observed_from = 0;
   std::uint64_t state_since = 0;
+  std::uint64_t last_poll_from = 0, last_poll_to = 0;  ///< to < from: it runs now
+
+ private:
+  struct Links {
+    std::uint32_t before = kNone, after = kNone;
+  };
+  Links in_call_waits_, in_await_group_;
+  std::uint64_t wake_pending_ = 0;  // the first wake since the last poll began
+  std::uint64_t last_event_ = 0;    // ticks of the newest record that names it
+
+ public:
   std::uint64_t polls = 0, wakes = 0, self_wakes = 0;
   std::uint64_t busy = 0;       ///< without the poll that runs now
   std::uint64_t scheduled = 0;  ///< without the wait in the queue that goes on now
-  std::uint64_t last_poll_from = 0, last_poll_to = 0;  ///< to < from: it runs now
   std::uint64_t max_poll = 0, max_poll_from = 0;
-  std::uint32_t lane = kNone;  ///< of the last poll
-  std::uint32_t histograms = kNone;
-  LastWake last_wake;
   std::vector<Wait> waits;  ///< while Idle: what for; empty: unknown
-  std::unique_ptr<TaskText> text;
+  LastWake last_wake;
 
-  std::uint32_t call_group = kNone, await_group = kNone;
+  std::uint64_t parent = 0;
+  std::uint64_t spawned = 0;  ///< 0: unknown
+  std::uint64_t observed_from = 0;
+  std::uint32_t site = 0;  ///< spawn call; Model::site
+  std::uint32_t runtime = 0, frame_bytes = 0, wakers = 0;
+  std::unique_ptr<TaskText> text;
 
   [[nodiscard]] bool alive() const noexcept { return finished == 0; }
   [[nodiscard]] std::string_view name() const noexcept {
@@ -91,27 +112,16 @@ struct Task {
   [[nodiscard]] std::span<const std::string> fields() const noexcept {
     return text ? std::span<const std::string>{text->fields} : std::span<const std::string>{};
   }
-  /// Since the spawn (or the attach, where that was earlier unknown) until `now` or its end.
+  /// Since the spawn (or the first record, where that is unknown) until `now` or its end.
   [[nodiscard]] std::uint64_t total(std::uint64_t now) const noexcept;
   [[nodiscard]] std::uint64_t busy_until(std::uint64_t now) const noexcept;
   [[nodiscard]] std::uint64_t scheduled_until(std::uint64_t now) const noexcept;
   [[nodiscard]] std::uint64_t idle(std::uint64_t now) const noexcept;
 
  private:
-  friend class TaskTable;
-  friend class Model;
-  struct Links {
-    std::uint32_t before = kNone, after = kNone;
-  };
-  Links in_call_group, in_call_waits, in_await_group;
-  std::uint64_t wake_pending = 0;  // the first wake since the last poll began
-  std::uint64_t last_event = 0;    // ticks of the newest record that names it
-  std::uint64_t snapshot = 0;      // the walk that named it last
-  std::uint64_t sure_at = 0;       // when the poll count was last sure
-  bool sure = false;               // the poll count was ever sure
-  bool shown = false;              // its track is kept
-  bool waits_counted = false;      // its waits are in the counts of their resources
-  bool in_lists = false;           // it is in the lists of waiting tasks
+  Links in_call_group_;
+  std::uint64_t snapshot_ = 0;  // the walk that named it last
+  std::uint64_t sure_at_ = 0;   // when the poll count was last sure
 };
 
 /// Tasks spawned at one place. Sums cover finished tasks that are no longer kept.
@@ -176,6 +186,9 @@ class TaskTable {
   class Index {
    public:
     [[nodiscard]] std::uint32_t find(std::uint64_t id) const noexcept;
+    void prefetch(std::uint64_t id) const noexcept {
+      if (!ids_.empty()) __builtin_prefetch(&ids_[home(id)]);
+    }
     void insert(std::uint64_t id, std::uint32_t slot);
     void erase(std::uint64_t id);
     [[nodiscard]] std::size_t memory_bytes() const noexcept {
@@ -190,6 +203,14 @@ class TaskTable {
     std::size_t used_ = 0;
   };
 
+  /// Brings near what records of these tasks will touch soon.
+  void prefetch_index(std::uint64_t id) const noexcept { index_.prefetch(id); }
+  void prefetch_row(std::uint64_t id) const noexcept {
+    const auto slot = index_.find(id);
+    if (slot == kNone) return;
+    const char* row = reinterpret_cast<const char*>(&task(slot));
+    for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(row + 64 * line, 1);
+  }
   [[nodiscard]] Task& task(std::uint32_t slot) noexcept {
     return (*blocks_[slot / kBlock])[slot % kBlock];
   }
