@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -41,14 +42,26 @@ struct CoroutineBody {
   [[nodiscard]] static Promise<T>& promise(Header& header) noexcept {
     return std::coroutine_handle<Promise<T>>::from_address(header.body()).promise();
   }
-  static T take(Header& header) { return promise(header).take(); }
+  /// Of a body that has ended.
+  [[nodiscard]] static PromiseResult<T>& result(Header& header) noexcept {
+    return *std::launder(static_cast<PromiseResult<T>*>(header.body()));
+  }
+  static T take(Header& header) { return result(header).take(); }
+  static void destroy(Header& header) noexcept {
+    std::coroutine_handle<>::from_address(header.body()).destroy();
+  }
+  static void end(Header& header) noexcept {
+    // The frame is larger: its promise holds one of these. Its memory stays, as the task's.
+    PromiseResult<T> kept(static_cast<PromiseResult<T>&&>(promise(header)));
+    destroy(header);
+    new (header.body()) PromiseResult<T>(std::move(kept));
+  }
   static constexpr BodyOps kOps{
-      .destroy =
-          [](Header& header) noexcept {
-            std::coroutine_handle<>::from_address(header.body()).destroy();
-          },
+      .destroy = &destroy,
+      .end = &end,
+      .destroy_result = [](Header& header) noexcept { std::destroy_at(&result(header)); },
       .run = nullptr,
-      .exception = [](Header& header) noexcept { return promise(header).exception(); },
+      .exception = [](Header& header) noexcept { return result(header).exception(); },
   };
 };
 

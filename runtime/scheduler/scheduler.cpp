@@ -228,6 +228,7 @@ void Scheduler::poll(task::Header& task, Worker* worker) {
       task.body_done = true;
     } else {
       task::poll_body(task);
+      if (task.body_done) task.ops->end(task);
     }
     done = task.body_done;
     if (done && task.ops->exception(task)) task.outcome = observe::Outcome::Exception;

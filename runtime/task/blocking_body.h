@@ -2,7 +2,9 @@
 #pragma once
 
 #include <exception>
+#include <functional>
 #include <new>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -27,29 +29,32 @@ class BlockingBody {
   void run() noexcept {
     try {
       if constexpr (std::is_void_v<T>) {
-        std::move(call_)();
+        std::invoke(*std::move(call_));
       } else {
-        result_.return_value(std::move(call_)());
+        result_.return_value(std::invoke(*std::move(call_)));
       }
     } catch (...) {
       result_.unhandled_exception();
     }
+    call_.reset();  // and what it holds, like a coroutine's frame
   }
   [[nodiscard]] T take() { return result_.take(); }
 
+  static void destroy(Header& header) noexcept {
+    auto& body = of(header);
+    body.~BlockingBody();
+    release_body(&body);
+  }
   static constexpr BodyOps kOps{
-      .destroy =
-          [](Header& header) noexcept {
-            auto& body = of(header);
-            body.~BlockingBody();
-            release_body(&body);
-          },
+      .destroy = &destroy,
+      .end = nullptr,
+      .destroy_result = &destroy,
       .run = [](Header& header) noexcept { of(header).run(); },
       .exception = [](Header& header) noexcept { return of(header).result_.exception(); },
   };
 
  private:
-  F call_;
+  std::optional<F> call_;
   PromiseResult<T> result_;
 };
 

@@ -49,8 +49,12 @@ class Branch {
 
 /// What differs between a coroutine and a blocking call, as one static table a type.
 struct BodyOps {
-  void (*destroy)(Header&) noexcept;  ///< destroys the body, and with it its share of the memory
-  void (*run)(Header&) noexcept;      ///< blocking calls: makes the call; null for coroutines
+  void (*destroy)(Header&) noexcept;  ///< destroys a body that has not ended
+  /// A coroutine ran to its end: destroys it, with what it was passed by value, as a future is
+  /// dropped. Only the result stays, in its place.
+  void (*end)(Header&) noexcept;
+  void (*destroy_result)(Header&) noexcept;  ///< of a completed body
+  void (*run)(Header&) noexcept;  ///< blocking calls: makes the call; null for coroutines
   std::exception_ptr (*exception)(Header&) noexcept;  ///< of a completed body; null: none
 };
 

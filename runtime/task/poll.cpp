@@ -57,6 +57,11 @@ void poll_body(Header& task) {
     branch->waiter = nullptr;
     branch->leaf->handle().resume();
     if (task.body_done) return;
+    // Here and not in the arm's last suspension: its group may destroy its frame.
+    if (branch->is_arm && branch->leaf == nullptr) {
+      auto& arm = static_cast<Arm&>(*branch);
+      arm.group->arm_done(arm);
+    }
   }
 }
 
@@ -127,7 +132,7 @@ void Group::satisfy() noexcept {
 void Header::drop_reference() noexcept {
   if (!state.drop_reference()) return;
   // A cancelled body was destroyed when it was cancelled; others hold the result until here.
-  if (outcome != observe::Outcome::Cancelled) ops->destroy(*this);
+  if (outcome != observe::Outcome::Cancelled) ops->destroy_result(*this);
   delete label;
   ::operator delete(this);
 }

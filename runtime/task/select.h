@@ -86,6 +86,10 @@ class Arms : public Group {
   auto& promise() {
     return std::get<I>(tasks_).promise();
   }
+  template <std::size_t I>
+  void destroy_arm() noexcept {
+    drop(std::get<I>(tasks_));
+  }
 
  private:
   template <std::size_t... I>
@@ -99,6 +103,7 @@ class Arms : public Group {
     last_started_ = &arm;
     task.promise().start_in(&arm, nullptr);
     task.promise().handle().resume();
+    if (arm.leaf == nullptr) this->arm_done(arm);
   }
   void unlink_all() noexcept {
     for (Arm& arm : arms_) unlink(arm);
@@ -178,25 +183,41 @@ class [[nodiscard]] Join final : public Arms<T...> {
     return this->start(awaiting, 0);
   }
   Result await_resume() { return take(std::index_sequence_for<T...>{}); }
-  void arm_done(Arm&) noexcept override {
+  /// Destroys an arm when it is done, so that the others see the end of what it was passed by
+  /// value: a channel's last sender, for one.
+  void arm_done(Arm& arm) noexcept override {
+    keep(arm.index, std::index_sequence_for<T...>{});
     if (--pending_ == 0) this->satisfy();
   }
 
  private:
+  template <std::size_t... I>
+  void keep(std::size_t index, std::index_sequence<I...>) noexcept {
+    ((I == index ? keep_one<I>() : void()), ...);
+  }
+  template <std::size_t I>
+  void keep_one() noexcept {
+    auto& promise = this->template promise<I>();
+    using Kept = PromiseResult<typename std::remove_reference_t<decltype(promise)>::Result>;
+    std::get<I>(results_).emplace(static_cast<Kept&&>(promise));
+    this->template destroy_arm<I>();
+  }
   template <std::size_t... I>
   Result take(std::index_sequence<I...>) {
     return Result{take_one<I>()...};
   }
   template <std::size_t I>
   auto take_one() {
-    if constexpr (std::is_void_v<decltype(this->template promise<I>().take())>) {
-      this->template promise<I>().take();
+    auto& result = *std::get<I>(results_);
+    if constexpr (std::is_void_v<decltype(result.take())>) {
+      result.take();
       return std::monostate{};
     } else {
-      return this->template promise<I>().take();
+      return result.take();
     }
   }
 
+  std::tuple<std::optional<PromiseResult<T>>...> results_;
   std::size_t pending_ = sizeof...(T);
 };
 

@@ -40,7 +40,8 @@ class Group : public Waiter {
  public:
   [[nodiscard]] bool ready(bool) noexcept final { return satisfied_; }
   void describe(observe::Wait& wait) const noexcept final { wait.mode = mode_; }
-  /// The body of an arm ended. Called within the poll, by the arm's last suspension.
+  /// The body of an arm ended. Called within the poll, when the arm has suspended for the last
+  /// time.
   virtual void arm_done(Arm& arm) noexcept = 0;
   [[nodiscard]] const Branch* owner() const noexcept { return branch_; }
 
@@ -78,12 +79,8 @@ class PromiseBase {
   [[nodiscard]] std::coroutine_handle<> finish() noexcept {
     if (awaiter_ != nullptr) return awaiter_->handle();
     branch_->leaf = nullptr;
-    if (branch_->is_arm) {
-      auto& arm = static_cast<Arm&>(*branch_);
-      arm.group->arm_done(arm);
-    } else {
-      branch_->task->body_done = true;
-    }
+    // Whoever resumed an arm sees that it has no leaf any more, and tells its group.
+    if (!branch_->is_arm) branch_->task->body_done = true;
     return std::noop_coroutine();
   }
 
@@ -220,6 +217,21 @@ inline constexpr bool kForeign =
 template <class T>
 class PromiseResult {
  public:
+  PromiseResult() noexcept = default;
+  /// A result whose move throws becomes that exception.
+  PromiseResult(PromiseResult&& other) noexcept {
+    try {
+      if (other.result_.index() == 1) {
+        result_.template emplace<1>(std::get<1>(std::move(other.result_)));
+      } else if (other.result_.index() == 2) {
+        result_.template emplace<2>(std::get<2>(std::move(other.result_)));
+      }
+    } catch (...) {
+      unhandled_exception();
+    }
+  }
+  PromiseResult& operator=(PromiseResult&&) = delete;
+
   template <class U>
     requires std::convertible_to<U, T>
   void return_value(U&& value) {
