@@ -117,6 +117,9 @@ void Workspace::dump_inspector(JsonWriter& json) const {
   json.key("facts").object();
   for (const panels::Fact& fact : is.facts) json.member(fact.label, fact.value);
   json.end_object();
+  json.key("warnings").array();
+  for (const std::string& warning : is.warnings) json.value(warning);
+  json.end_array();
   json.member("stack_note", is.stack_note);
   json.key("stack").array();
   for (const panels::StackLine& line : is.stack) {

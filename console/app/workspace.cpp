@@ -227,21 +227,24 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
     if (!fresh || due(history_read_ms_, now_ms, 1'000)) {
       panels::add_history(*session_, *inspector_);
     }
-    why_.clear();
-    if (const session::Task* task = model.tasks().find(selected_)) {
-      why_ = analysis::why_not_running(model, *task).text;
-      if (!why_.empty()) {
-        if (why_.front() >= 'a' && why_.front() <= 'z') {
-          why_.front() = static_cast<char>(why_.front() - 'a' + 'A');
-        }
-        if (why_.back() != '.') why_ += '.';
-      }
-    }
+    explain();
   }
   // The stack of what one looks at is kept fresh without being asked for.
   if (session_->live() && due(stack_asked_ms_, now_ms, 1'000)) {
     session_->request_snapshot(true, selected_);
   }
+}
+
+void Workspace::explain() {
+  why_.clear();
+  const session::Task* task = session_->model().tasks().find(selected_);
+  if (task == nullptr) return;
+  why_ = analysis::why_not_running(session_->model(), *task).text;
+  if (why_.empty()) return;
+  if (why_.front() >= 'a' && why_.front() <= 'z') {
+    why_.front() = static_cast<char>(why_.front() - 'a' + 'A');
+  }
+  if (why_.back() != '.') why_ += '.';
 }
 
 bool Workspace::lively() const {
@@ -410,9 +413,7 @@ void Workspace::select_task(std::uint64_t task) {
   if (task != 0) {
     inspector_ = panels::inspect(*session_, task);
     panels::add_history(*session_, *inspector_);
-    if (const session::Task* found = session_->model().tasks().find(task)) {
-      why_ = analysis::why_not_running(session_->model(), *found).text;
-    }
+    explain();
   }
 }
 
@@ -449,7 +450,7 @@ std::string Workspace::recording_path() const {
   std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
   std::error_code error;
   const fs::path here = fs::current_path(error);
-  return (here / (name + "-" + std::to_string(pid) + "-" + stamp + ".taskscope")).string();
+  return (here / (name + "-" + std::to_string(pid) + "-" + stamp + ".tscope")).string();
 }
 
 void Workspace::do_action(const panels::action::Open& asked) {

@@ -87,6 +87,7 @@ class Workspace {
   void check_recent();
   void move_view(const panels::TimeView& view, bool keeps_following);
   void select_task(std::uint64_t task);
+  void explain();
   void step_selection(int by);
   void frame_selection();
   void say(std::string message, bool bad);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "taskscope/console/analysis/words.h"
 #include "taskscope/console/panels/format.h"
 #include "taskscope/console/panels/names.h"
 
@@ -69,6 +70,12 @@ void add_branch(const session::Model& model, const std::vector<session::Wait>& b
     if (branches[arm].branch == branches[arm].parent) continue;
     add_branch(model, branches, arm, depth + 2, seen, lines);
   }
+}
+
+std::string resource_text(const session::Model& model, std::uint64_t id) {
+  const session::Resource* resource = model.resource(id);
+  return analysis::resource_words(
+      model, id, resource == nullptr ? protocol::ResourceKind::Other : resource->kind);
 }
 
 std::string poll_end_text(std::uint8_t detail) {
@@ -202,12 +209,12 @@ EventLine event_line(const session::Model& model, const session::NamedEvent& nam
     }
     case EventKind::ResourceAcquired:
       line.text = "acquires";
-      line.detail = "resource " + std::to_string(event.other);
+      line.detail = resource_text(model, event.other);
       line.colour = colour::kWaitLock;
       break;
     case EventKind::ResourceReleased:
       line.text = "releases";
-      line.detail = "resource " + std::to_string(event.other);
+      line.detail = resource_text(model, event.other);
       line.colour = colour::kWaitLock;
       break;
     case EventKind::SpanEntered:
@@ -248,12 +255,13 @@ InspectorView inspect(const session::Session& session, std::uint64_t id) {
   view.state_colour = state.colour;
   view.site = task.call_group == session::kNone ? colour::kDone : site_colour(task.call_group);
 
-  if (task.placeholder) view.notes.push_back("Nothing defines this task: its spawn was lost.");
+  if (task.placeholder) view.warnings.push_back("Nothing defines this task: its spawn was lost.");
   if (task.spawned_about) {
     view.notes.push_back("Spawned before the attach: times count from the attach on.");
   }
-  if (task.counts_incomplete) view.notes.push_back("Records of it were lost: counts are too low.");
-  if (!task.error().empty()) view.notes.push_back("Error: " + std::string(task.error()));
+  if (task.counts_incomplete)
+    view.warnings.push_back("Records of it were lost: counts are too low.");
+  if (!task.error().empty()) view.warnings.push_back("Error: " + std::string(task.error()));
 
   const std::uint64_t now = model.now();
   const auto time = [&](std::uint64_t ticks) { return duration_text(clock.duration_ns(ticks)); };

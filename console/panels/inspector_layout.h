@@ -56,7 +56,8 @@ struct InspectorView {
   bool known = false;  ///< the session keeps the task
   std::string title, subtitle, path, state;
   Colour state_colour = colour::kDone, site = colour::kDone;
-  std::vector<std::string> notes;  ///< what is not complete, and why
+  std::vector<std::string> notes;     ///< what one should know about the numbers
+  std::vector<std::string> warnings;  ///< what is missing or went wrong
   std::vector<Fact> facts;
   std::vector<Fact> fields;
   std::vector<StackLine> stack;

@@ -84,8 +84,9 @@ void draw_fields(const InspectorView& view) {
     const ImVec2 at = ImGui::GetCursorScreenPos();
     draw_text(ImGui::GetWindowDrawList(), theme().small, colour::kFaint, at, width * 0.35f,
               field.label);
-    ImGui::SetCursorScreenPos({at.x + width * 0.38f, at.y});
+    ImGui::SetCursorScreenPos({at.x + width * 0.38f, at.y + px(1)});
     text_item(theme().small_mono, colour::kText, field.value, width * 0.62f);
+    ImGui::SetCursorScreenPos({at.x, at.y + px(20)});
   }
 }
 
@@ -265,11 +266,15 @@ void draw_inspector(const InspectorInput& input, Actions& actions) {
   ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, ImVec2(px(8), 0));
   draw_head(view, actions);
   draw_why(input);
-  for (const std::string& note : view.notes) {
-    gap(6);
-    TextStyle style(theme().small, colour::kScheduled);
-    ImGui::TextWrapped("%s", note.c_str());
-  }
+  const auto sentences = [](const std::vector<std::string>& texts, Colour ink) {
+    for (const std::string& text : texts) {
+      gap(6);
+      TextStyle style(theme().small, ink);
+      ImGui::TextWrapped("%s", text.c_str());
+    }
+  };
+  sentences(view.warnings, colour::kScheduled);
+  sentences(view.notes, colour::kFaint);
   if (view.known) {
     gap(10);
     draw_facts(view);

@@ -332,7 +332,16 @@ std::string body_function(const session::Model& model, const session::Task& task
   return {};
 }
 
-std::string body_function(const session::Model& model, const session::CallGroup& group) {
+std::string group_title(const session::Model& model, const session::CallGroup& group) {
+  // A name that its tasks share says it as well.
+  const session::Task* first =
+      group.first_member == session::kNone ? nullptr : model.tasks().at(group.first_member);
+  const session::Task* last =
+      group.last_member == session::kNone ? nullptr : model.tasks().at(group.last_member);
+  if (first != nullptr && last != nullptr && !first->name().empty() &&
+      first->name() == last->name()) {
+    return std::string(first->name());
+  }
   int looked = 0;
   for (std::uint32_t slot = group.longest_waiting; slot != session::kNone && looked < 4;
        slot = model.tasks().next_waiting_of_call(slot), ++looked) {

@@ -44,9 +44,9 @@ struct StateText {
 
 /// The function that is the task's body, short; known where a stack was read, else empty.
 [[nodiscard]] std::string body_function(const session::Model& model, const session::Task& task);
-/// The same for the tasks of a call site: of the first ones whose stack was read.
-[[nodiscard]] std::string body_function(const session::Model& model,
-                                        const session::CallGroup& group);
+/// What the tasks of a call site are called: the name that they share, else their body's function,
+/// where a stack was read; else empty.
+[[nodiscard]] std::string group_title(const session::Model& model, const session::CallGroup& group);
 /// What a person calls the task: its name, else its body's function, else its id.
 [[nodiscard]] std::string task_title(const session::Model& model, const session::Task& task);
 /// The spawning place as "server.cpp:42".

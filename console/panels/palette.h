@@ -66,10 +66,10 @@ constexpr Colour kWaitLock = rgb(0xb5d6f5);
 constexpr Colour kWaitOther = rgb(0x2b4562);
 
 /// Call sites, where a lane shows whose poll it is. Told apart by hue at one lightness, away from
-/// the colours of states; a ninth site starts again, and names are always beside them.
+/// the green and amber of states; an eleventh site starts again, and names are always beside them.
 constexpr std::array<Colour, 10> kSites = {
-    rgb(0x5fb3c8), rgb(0xc490d1), rgb(0xd9a066), rgb(0x8fb573), rgb(0xd98695),
-    rgb(0x7f9be0), rgb(0xbfb26b), rgb(0x66bfa3), rgb(0xb08ce0), rgb(0xcf9b8a),
+    rgb(0x7f9be0), rgb(0xd98695), rgb(0x5fb9cb), rgb(0xc9b291), rgb(0xb08ce0),
+    rgb(0x9fb4c4), rgb(0xc77fb8), rgb(0x6f9fae), rgb(0xb79a9a), rgb(0x8c8fd6),
 };
 
 }  // namespace colour

@@ -170,10 +170,14 @@ TableView problem_table(const session::Model& model,
   table.empty = "No finding by the rules that are checked: long polls, large frames.";
   for (const analysis::Finding& finding : findings) {
     const bool certain = finding.certainty == analysis::Certainty::Certain;
+    std::string sentence = finding.text;
+    if (!sentence.empty() && sentence.front() >= 'a' && sentence.front() <= 'z') {
+      sentence.front() = static_cast<char>(sentence.front() - 'a' + 'A');
+    }
     TableRow row{
         .cells = {text(std::string(analysis::name_of(finding.kind))),
                   text(std::string(analysis::name_of(finding.certainty))),
-                  text(finding.text),
+                  text(std::move(sentence)),
                   number(finding.tasks.size()),
                   {axis_text(finding.since_ns, 1'000'000), static_cast<double>(finding.since_ns)},
                   text(site_place(model, finding.site))},

@@ -19,17 +19,17 @@ struct ColumnLook {
   bool stretches = false, number = false;
 };
 constexpr std::array kLooks = {
-    ColumnLook{TaskColumn::Id, 54, false, true},
-    ColumnLook{TaskColumn::Name, 1.7f, true, false},
+    ColumnLook{TaskColumn::Id, 46, false, true},
+    ColumnLook{TaskColumn::Name, 1.4f, true, false},
     ColumnLook{TaskColumn::Kind, 54, false, false},
     ColumnLook{TaskColumn::State, 118, false, false},
-    ColumnLook{TaskColumn::Total, 66, false, true},
-    ColumnLook{TaskColumn::Busy, 66, false, true},
-    ColumnLook{TaskColumn::Scheduled, 66, false, true},
-    ColumnLook{TaskColumn::Idle, 66, false, true},
-    ColumnLook{TaskColumn::Polls, 72, false, true},
-    ColumnLook{TaskColumn::Location, 1.4f, true, false},
-    ColumnLook{TaskColumn::Fields, 1.7f, true, false},
+    ColumnLook{TaskColumn::Total, 62, false, true},
+    ColumnLook{TaskColumn::Busy, 60, false, true},
+    ColumnLook{TaskColumn::Scheduled, 60, false, true},
+    ColumnLook{TaskColumn::Idle, 60, false, true},
+    ColumnLook{TaskColumn::Polls, 68, false, true},
+    ColumnLook{TaskColumn::Location, 1.5f, true, false},
+    ColumnLook{TaskColumn::Fields, 1.3f, true, false},
 };
 static_assert(kLooks.size() == kTaskColumns);
 

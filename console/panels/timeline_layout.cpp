@@ -510,7 +510,9 @@ std::vector<TimelineRow> timeline_rows(const session::Model& model, const Timeli
   for (const std::uint32_t index : group_order(model)) {
     const session::CallGroup& group = groups[index];
     const bool expanded = state.expanded.contains(group_key(index));
-    std::string label = body_function(model, group), place = site_place(model, group.site);
+    // Left behind by placeholders that found their place since.
+    if (group.live() == 0 && group.by_state[3] == 0) continue;
+    std::string label = group_title(model, group), place = site_place(model, group.site);
     if (label.empty()) {
       label = std::move(place);
       place = site_function(model, group.site);

@@ -506,7 +506,7 @@ class Drawing {
     const protocol::Site* site = model_.site(group.site);
     {
       TextStyle style(theme().strong, colour::kText);
-      const std::string body = body_function(model_, group);
+      const std::string body = group_title(model_, group);
       ImGui::TextUnformatted(body.empty() ? "Tasks spawned at one place" : body.c_str());
     }
     if (site != nullptr) {

@@ -90,13 +90,14 @@ class Simulation {
 
     std::uint64_t flushed = kBegin;
     while (!ready_.empty() && ready_.top().at < end) {
+      if (!walked_ && flushed > end - 500'000'000) add_snapshot(flushed);
       while (ready_.top().at > flushed + 50'000'000) flush(flushed += 50'000'000);
       const Ready next = ready_.top();
       ready_.pop();
       poll(next, end);
     }
+    add_snapshot(flushed);
     while (flushed < end) flush(flushed += 50'000'000);
-    add_snapshot(end);
     return std::move(updates_);
   }
 
@@ -323,6 +324,8 @@ class Simulation {
   }
 
   void add_snapshot(std::uint64_t end) {
+    if (walked_) return;
+    walked_ = true;
     Snapshot snapshot;
     snapshot.id = 1;
     snapshot.begin_ticks = end;
@@ -418,7 +421,7 @@ class Simulation {
   std::priority_queue<Ready> ready_;
   std::vector<Update> updates_;
   std::uint64_t sent_ = 0;
-  bool had_long_poll_ = false, lost_ = false;
+  bool had_long_poll_ = false, lost_ = false, walked_ = false;
 };
 
 class ScriptedSource final : public console::source::Source {
