@@ -104,7 +104,7 @@ void Registration::drop() noexcept {
 }
 
 void Registration::on_event(std::uint64_t bits, task::WakeBatch& wakes) noexcept {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   auto word = word_.load(std::memory_order_relaxed);
   // Release: pairs with readiness(). Tasks clear bits meanwhile.
   while (!word_.compare_exchange_weak(
@@ -112,29 +112,16 @@ void Registration::on_event(std::uint64_t bits, task::WakeBatch& wakes) noexcept
       std::memory_order_release, std::memory_order_relaxed)) {
   }
   for (const auto direction : {Direction::Read, Direction::Write}) {
-    if ((bits & bits_of(direction)) != 0) wake_all(direction, lock, wakes);
-  }
-}
-
-void Registration::wake_all(Direction direction, std::unique_lock<std::mutex>& lock,
-                            task::WakeBatch& wakes) noexcept {
-  ReadinessWaiter*& first = first_[static_cast<std::size_t>(direction)];
-  for (ReadinessWaiter* waiter = first; waiter != nullptr;) {
-    if (wakes.full()) {
-      lock.unlock();
-      wakes.submit_all();
-      lock.lock();
-      waiter = first;  // the list may be another one; those already marked are passed over
-      continue;
-    }
-    // Who is marked was woken and has not looked yet: it will see this event too.
-    if (!waiter->notified_.exchange(true, std::memory_order_acq_rel)) {
+    if ((bits & bits_of(direction)) == 0) continue;
+    for (ReadinessWaiter* waiter = first_[static_cast<std::size_t>(direction)]; waiter != nullptr;
+         waiter = waiter->next_) {
+      // Who is marked was woken and has not looked yet: it will see this event too.
+      if (waiter->notified_.exchange(true, std::memory_order_acq_rel)) continue;
       // The lock keeps the waiter in its frame, and so the task alive.
       task::Branch& branch = *waiter->branch();
       task::report_wake(*branch.task, branch.id, observe::ResourceId::None);
       wakes.add(branch.task->notify(branch.id));
     }
-    waiter = waiter->next_;
   }
 }
 

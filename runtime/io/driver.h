@@ -137,8 +137,6 @@ class Registration {
       std::uint64_t initial) noexcept;
   void drop() noexcept;
   void on_event(std::uint64_t bits, task::WakeBatch& wakes) noexcept;  // the polling thread
-  void wake_all(Direction direction, std::unique_lock<std::mutex>& lock,
-                task::WakeBatch& wakes) noexcept;
 
   std::shared_ptr<detail::DriverCore> core_;
   Descriptor fd_;
@@ -164,8 +162,8 @@ class Driver {
   Driver& operator=(const Driver&) = delete;
 
   /// Waits up to `timeout_ns` (-1: without end, 0: not at all) for events, for an unpark() or for a
-  /// signal, and wakes the tasks concerned: in `wakes`, or submitted when that was full. May return
-  /// early without a reason. One thread at a time; holds no lock while it waits.
+  /// signal, and puts the tasks concerned into `wakes`. May return early without a reason. One
+  /// thread at a time; holds no lock while it waits.
   void poll(std::int64_t timeout_ns, task::WakeBatch& wakes) noexcept;
   /// Makes the poll that is running, or else the next one, return. Any thread, signal-safe.
   void unpark() noexcept;

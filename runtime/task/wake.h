@@ -1,8 +1,8 @@
 /// Queueing what was woken: collect under the lock, submit after it.
 #pragma once
 
-#include <array>
 #include <cstddef>
+#include <utility>
 
 #include "taskscope/runtime/task/header.h"
 
@@ -14,8 +14,8 @@ namespace taskscope::runtime::task {
 void submit(Header* task) noexcept;
 
 /// Tasks woken under a lock, submitted when it is gone. Declare it *before* the lock guard, or call
-/// submit_all. When full it asks to be emptied: `if (batch.full()) { unlock; batch.submit_all();
-/// lock; }`.
+/// submit_all. Holds any number; who may wake very many under one lock lets them run in between:
+/// `if (batch.full()) { unlock; batch.submit_all(); lock; }`.
 class WakeBatch {
  public:
   WakeBatch() = default;
@@ -24,16 +24,30 @@ class WakeBatch {
   ~WakeBatch() { submit_all(); }
 
   void add(Header* task) noexcept {
-    if (task != nullptr) tasks_[size_++] = task;
+    if (task == nullptr) return;
+    if (task->kind == TaskKind::BlockOn) {
+      submit(task);  // it has no link; to wake its thread no lock is taken
+      return;
+    }
+    // Until it is queued the link is free for whoever has to queue it.
+    task->queue_next = nullptr;
+    (last_ != nullptr ? last_->queue_next : first_) = task;
+    last_ = task;
+    ++size_;
   }
-  [[nodiscard]] bool full() const noexcept { return size_ == tasks_.size(); }
+  [[nodiscard]] bool full() const noexcept { return size_ >= 32; }
   void submit_all() noexcept {
-    for (std::size_t i = 0; i < size_; ++i) submit(tasks_[i]);
+    last_ = nullptr;
     size_ = 0;
+    // Read the link first: a submitted task is another one's.
+    for (Header* task = std::exchange(first_, nullptr); task != nullptr;) {
+      submit(std::exchange(task, task->queue_next));
+    }
   }
 
  private:
-  std::array<Header*, 32> tasks_{};
+  Header* first_ = nullptr;
+  Header* last_ = nullptr;
   std::size_t size_ = 0;
 };
 
