@@ -74,6 +74,8 @@ class Producer {
   [[nodiscard]] bool open(std::size_t n, Ticks now) noexcept {
     return ring_->fits(n) ? true : open_slowly(n, now);
   }
+  /// open() without looking closer.
+  [[nodiscard]] bool fits(std::size_t n) const noexcept { return ring_->fits(n); }
   void put(std::size_t i, Unit unit) noexcept { ring_->put(i, unit); }
   void commit(std::size_t n) noexcept { ring_->commit(n); }
   void drop(const Dropped& dropped) noexcept { dropped_.add(dropped); }

@@ -79,9 +79,60 @@ std::span<const Field> bounded(std::span<const Field> fields) noexcept {
 
 }  // namespace
 
+namespace detail {
+
+void record_one_slowly(Unit unit, Ticks now, bool is_busy_thread) noexcept {
+  Producer* const producer = instrumentation::this_producer(is_busy_thread);
+  if (producer == nullptr) return drop_without_producer({.events = 1});
+  if (!producer->open(1, now)) return producer->drop({.events = 1});
+  producer->put(0, unit);
+  producer->commit(1);
+}
+
+void poll_started_slowly(TaskId task, WorkerId worker, Ticks now) noexcept {
+  Producer* const producer = instrumentation::this_producer(worker != WorkerId::None);
+  if (producer == nullptr) return drop_without_producer({.events = 1});
+  // First: a resync tells of the task that is polled now.
+  producer->set_current(number(task));
+  if (!producer->open(1, now)) return producer->drop({.events = 1});
+  write_poll_started(*producer, task, worker, now);
+}
+
+void poll_ended_slowly(TaskId task, Ticks now, PollEnd end, std::span<const Wait> waits) noexcept {
+  const auto kept = waits.first(std::min(waits.size(), kMaxWaits));
+  const Dropped all{.events = 1 + waits.size(), .polls = 1};
+  Producer* const producer = instrumentation::this_producer(false);
+  if (producer == nullptr) return drop_without_producer(all);
+  if (!producer->open(1 + kept.size(), now)) {
+    producer->set_current(0);
+    return producer->drop(all);
+  }
+  write_poll_ended(*producer, task, now, end, kept);
+  if (kept.size() < waits.size()) producer->drop({.events = waits.size() - kept.size()});
+}
+
+void woken_slowly(const Woken& woken, Ticks now) noexcept {
+  constexpr Dropped kDropped{.events = 1, .wakes = 1};
+  Producer* const producer = instrumentation::this_producer(false);
+  if (producer == nullptr) return drop_without_producer(kDropped);
+  if (!producer->open(2, now)) return producer->drop(kDropped);
+  write_woken(*producer, woken, now);
+}
+
+}  // namespace detail
+
+void waits_on(TaskId task, const Wait& wait, Ticks now) noexcept {
+  Producer* const producer = instrumentation::this_producer(false);
+  if (producer == nullptr) return drop_without_producer({.events = 1});
+  if (!producer->open(2, now)) return producer->drop({.events = 1});
+  producer->put(0, head(Record::Wait, now, number(task)));
+  producer->put(1, detail::pack(wait));
+  producer->commit(2);
+}
+
 void task_spawned(const TaskSpawned& spawned, Ticks now) noexcept {
   constexpr Dropped kDropped{.events = 1, .spawns = 1};
-  Producer* const producer = this_producer(true);
+  Producer* const producer = instrumentation::this_producer(true);
   if (producer == nullptr) return drop_without_producer(kDropped);
   const auto fields = bounded(spawned.fields);
   Text text;
@@ -114,9 +165,9 @@ void task_finished(const TaskFinished& finished, Ticks now) noexcept {
       aux(static_cast<std::uint32_t>(finished.outcome) | (has_text ? kHasText : 0),
           sites.id(finished.site));
   const Unit first = head(Record::TaskFinished, now, number(finished.task), aux_word);
-  if (!has_text) return detail::record_one(first, now, {.events = 1}, false);
+  if (!has_text) return detail::record_one(first, now, false);
 
-  Producer* const producer = this_producer(false);
+  Producer* const producer = instrumentation::this_producer(false);
   if (producer == nullptr) return drop_without_producer({.events = 1});
   Text text;
   text.count(finished.error);
@@ -131,7 +182,7 @@ void task_finished(const TaskFinished& finished, Ticks now) noexcept {
 }
 
 void resource_registered(const ResourceRegistered& resource, Ticks now) noexcept {
-  Producer* const producer = this_producer(false);
+  Producer* const producer = instrumentation::this_producer(false);
   if (producer == nullptr) return drop_without_producer({.events = 1});
   Text text;
   text.count(resource.name);
@@ -149,14 +200,13 @@ void resource_registered(const ResourceRegistered& resource, Ticks now) noexcept
 }
 
 void resource_dropped(ResourceId resource, Ticks now) noexcept {
-  detail::record_one(head(Record::ResourceDropped, now, number(resource)), now, {.events = 1},
-                     false);
+  detail::record_one(head(Record::ResourceDropped, now, number(resource)), now, false);
 }
 
 namespace {
 
 void resource_moved(Record kind, ResourceId resource, const Holder& holder, Ticks now) noexcept {
-  Producer* const producer = this_producer(false);
+  Producer* const producer = instrumentation::this_producer(false);
   if (producer == nullptr) return drop_without_producer({.events = 1});
   const bool is_current = number(holder.task) == producer->current() && holder.permits == 1;
   const std::size_t units = is_current ? 1 : 2;
@@ -180,12 +230,12 @@ void resource_released(ResourceId resource, const Holder& holder, Ticks now) noe
 void worker_stole(WorkerId, WorkerId from, std::uint32_t tasks, Ticks now) noexcept {
   detail::record_one(
       head(Record::WorkerStole, now, number(from), std::min(tasks, std::uint32_t{0xffffff})), now,
-      {.events = 1}, true);
+      true);
 }
 
 void span_entered(SpanId span, TaskId task, std::string_view name, std::span<const Field> all,
                   Ticks now) noexcept {
-  Producer* const producer = this_producer(false);
+  Producer* const producer = instrumentation::this_producer(false);
   if (producer == nullptr) return drop_without_producer({.events = 1});
   const auto fields = bounded(all);
   Text text;
@@ -204,7 +254,7 @@ void span_entered(SpanId span, TaskId task, std::string_view name, std::span<con
 }
 
 void span_exited(SpanId span, TaskId task, Ticks now) noexcept {
-  Producer* const producer = this_producer(false);
+  Producer* const producer = instrumentation::this_producer(false);
   if (producer == nullptr) return drop_without_producer({.events = 1});
   const bool is_current = number(task) == producer->current();
   const std::size_t units = is_current ? 1 : 2;

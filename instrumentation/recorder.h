@@ -67,17 +67,18 @@ void span_entered(SpanId span, TaskId task, std::string_view name, std::span<con
                   Ticks now) noexcept;
 void span_exited(SpanId span, TaskId task, Ticks now) noexcept;
 
-// --- the hot ones, inline
+// --- the hot ones, inline: what they do while there is room
 
 namespace detail {
 
-inline void record_one(Unit unit, Ticks now, const Dropped& if_full, bool is_busy_thread) noexcept {
-  Producer* const producer = this_producer(is_busy_thread);
-  if (producer == nullptr) return drop_without_producer(if_full);
-  if (!producer->open(1, now)) return producer->drop(if_full);
-  producer->put(0, unit);
-  producer->commit(1);
-}
+using instrumentation::detail::this_producer;
+
+// The same calls for threads that have no ring yet, and for rings that may be full. Out of line, so
+// that the way of an ordinary record calls nothing and saves no register.
+void record_one_slowly(Unit unit, Ticks now, bool is_busy_thread) noexcept;
+void poll_started_slowly(TaskId task, WorkerId worker, Ticks now) noexcept;
+void poll_ended_slowly(TaskId task, Ticks now, PollEnd end, std::span<const Wait> waits) noexcept;
+void woken_slowly(const Woken& woken, Ticks now) noexcept;
 
 [[nodiscard]] inline Unit pack(const Wait& wait) noexcept {
   using runtime::observe::number;
@@ -104,75 +105,88 @@ inline void record_one(Unit unit, Ticks now, const Dropped& if_full, bool is_bus
           value};
 }
 
-}  // namespace detail
+// Each writes a record that was found to fit.
 
-inline void poll_started(TaskId task, WorkerId worker, Ticks now) noexcept {
-  Producer* const producer = this_producer(worker != WorkerId::None);
-  if (producer == nullptr) return drop_without_producer({.events = 1});
-  producer->set_current(runtime::observe::number(task));
-  if (!producer->open(1, now)) return producer->drop({.events = 1});
-  producer->put(0, head(Record::PollStarted, now, runtime::observe::number(task),
-                        runtime::observe::number(worker)));
-  producer->commit(1);
-}
-
-inline void poll_ended(TaskId task, Ticks now, PollEnd end, std::span<const Wait> waits) noexcept {
-  const std::size_t count = waits.size() < kMaxWaits ? waits.size() : kMaxWaits;
-  Producer* const producer = this_producer(false);
-  if (producer == nullptr) return drop_without_producer({.events = 1 + waits.size(), .polls = 1});
-  if (!producer->open(1 + count, now)) {
-    producer->set_current(0);
-    return producer->drop({.events = 1 + waits.size(), .polls = 1});
-  }
-  producer->put(0, head(Record::PollEnded, now, runtime::observe::number(task),
-                        aux(static_cast<std::uint32_t>(end), static_cast<std::uint32_t>(count))));
-  for (std::size_t i = 0; i < count; ++i) producer->put(1 + i, detail::pack(waits[i]));
-  producer->commit(1 + count);
-  producer->set_current(0);
-  if (count < waits.size()) [[unlikely]]
-    producer->drop({.events = waits.size() - count});
-}
-
-inline void woken(const Woken& woken, Ticks now) noexcept {
+inline void write_poll_started(Producer& producer, TaskId task, WorkerId worker,
+                               Ticks now) noexcept {
   using runtime::observe::number;
-  Producer* const producer = this_producer(false);
-  if (producer == nullptr) return drop_without_producer({.events = 1, .wakes = 1});
+  producer.set_current(number(task));
+  producer.put(0, head(Record::PollStarted, now, number(task), number(worker)));
+  producer.commit(1);
+}
+
+inline void write_poll_ended(Producer& producer, TaskId task, Ticks now, PollEnd end,
+                             std::span<const Wait> waits) noexcept {
+  producer.put(
+      0, head(Record::PollEnded, now, runtime::observe::number(task),
+              aux(static_cast<std::uint32_t>(end), static_cast<std::uint32_t>(waits.size()))));
+  for (std::size_t i = 0; i < waits.size(); ++i) producer.put(1 + i, pack(waits[i]));
+  producer.commit(1 + waits.size());
+  producer.set_current(0);
+}
+
+inline void write_woken(Producer& producer, const Woken& woken, Ticks now) noexcept {
+  using runtime::observe::number;
   const bool is_io = woken.cause == runtime::observe::WakeCause::Io;
   const auto value = is_io ? static_cast<std::uint64_t>(static_cast<std::int64_t>(woken.fd))
                            : number(woken.resource);
-  const bool is_current = number(woken.by) == producer->current() && value == 0;
-  const std::size_t units = is_current ? 1 : 2;
-  if (!producer->open(units, now)) return producer->drop({.events = 1, .wakes = 1});
-  producer->put(0, head(Record::Woken, now, number(woken.task),
-                        aux(static_cast<std::uint32_t>(woken.cause) | (is_current ? kIsCurrent : 0),
-                            number(woken.branch))));
-  if (!is_current) producer->put(1, {number(woken.by), value});
-  producer->commit(units);
+  const auto cause = static_cast<std::uint32_t>(woken.cause);
+  if (number(woken.by) == producer.current() && value == 0) {
+    producer.put(0, head(Record::Woken, now, number(woken.task),
+                         aux(cause | kIsCurrent, number(woken.branch))));
+    producer.commit(1);
+  } else {
+    producer.put(0, head(Record::Woken, now, number(woken.task), aux(cause, number(woken.branch))));
+    producer.put(1, {number(woken.by), value});
+    producer.commit(2);
+  }
 }
 
-inline void waits_on(TaskId task, const Wait& wait, Ticks now) noexcept {
-  Producer* const producer = this_producer(false);
-  if (producer == nullptr) return drop_without_producer({.events = 1});
-  if (!producer->open(2, now)) return producer->drop({.events = 1});
-  producer->put(0, head(Record::Wait, now, runtime::observe::number(task)));
-  producer->put(1, detail::pack(wait));
-  producer->commit(2);
+inline void record_one(Unit unit, Ticks now, bool is_busy_thread) noexcept {
+  Producer* const producer = this_producer;
+  if (producer == nullptr || !producer->fits(1)) [[unlikely]]
+    return record_one_slowly(unit, now, is_busy_thread);
+  producer->put(0, unit);
+  producer->commit(1);
+}
+
+}  // namespace detail
+
+inline void poll_started(TaskId task, WorkerId worker, Ticks now) noexcept {
+  Producer* const producer = detail::this_producer;
+  if (producer == nullptr || !producer->fits(1)) [[unlikely]]
+    return detail::poll_started_slowly(task, worker, now);
+  detail::write_poll_started(*producer, task, worker, now);
+}
+
+inline void poll_ended(TaskId task, Ticks now, PollEnd end, std::span<const Wait> waits) noexcept {
+  Producer* const producer = detail::this_producer;
+  if (producer == nullptr || waits.size() > kMaxWaits || !producer->fits(1 + waits.size()))
+      [[unlikely]]
+    return detail::poll_ended_slowly(task, now, end, waits);
+  detail::write_poll_ended(*producer, task, now, end, waits);
+}
+
+inline void woken(const Woken& woken, Ticks now) noexcept {
+  Producer* const producer = detail::this_producer;
+  if (producer == nullptr || !producer->fits(2)) [[unlikely]]
+    return detail::woken_slowly(woken, now);
+  detail::write_woken(*producer, woken, now);
 }
 
 inline void wait_cancelled(TaskId task, BranchId branch, Ticks now) noexcept {
   detail::record_one(head(Record::WaitCancelled, now, runtime::observe::number(task),
                           aux(0, runtime::observe::number(branch))),
-                     now, {.events = 1}, false);
+                     now, false);
 }
 
 inline void worker_parked(WorkerId worker, Ticks now) noexcept {
-  detail::record_one(head(Record::WorkerParked, now, runtime::observe::number(worker)), now,
-                     {.events = 1}, true);
+  detail::record_one(head(Record::WorkerParked, now, runtime::observe::number(worker)), now, true);
 }
 
 inline void worker_unparked(WorkerId worker, Ticks now) noexcept {
   detail::record_one(head(Record::WorkerUnparked, now, runtime::observe::number(worker)), now,
-                     {.events = 1}, true);
+                     true);
 }
 
 }  // namespace taskscope::instrumentation::recorder

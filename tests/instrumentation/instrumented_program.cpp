@@ -17,6 +17,11 @@ int main(int, char** arguments) {
   std::printf("ready %d %d\n", is_observable ? 1 : 0, again ? 1 : 0);
   std::fflush(stdout);
   const unsigned long polls = std::strtoul(arguments[1], nullptr, 10);
+  if (polls == 0) {
+    std::getchar();
+    std::printf("done\n");
+    return 0;
+  }
   std::thread worker([polls] {
     for (unsigned long poll = 0; poll < polls; ++poll) {
       const TaskId task{1 + poll % 100};
@@ -26,7 +31,6 @@ int main(int, char** arguments) {
     }
   });
   worker.join();
-  if (polls == 0) std::getchar();
   std::printf("done\n");
   return 0;
 }
