@@ -51,7 +51,7 @@ void Model::apply_snapshot_task(std::uint64_t snapshot, bool has_waits,
   }
   if (missed && doubtful) row.counts_incomplete = true;
   // The state: events know it better, unless there were none or some are missing.
-  const bool untold = row.last_event_ == 0;
+  const bool untold = row.last_event_ == 0 && !row.sure_;
   const bool disproved = row.sure_ && doubtful && row.state != entry.state;
   if ((untold || disproved) && entry.ticks >= row.state_since &&
       entry.state != TaskState::Finished) {

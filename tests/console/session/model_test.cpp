@@ -215,6 +215,25 @@ TEST_CASE("an attach: the walk tells of the living, events go on from there") {
   CHECK(model.snapshots_completed() == 1);
 }
 
+TEST_CASE("walk after walk, a task that sleeps on has waited once") {
+  Model model;
+  prepared(model);
+  auto sleeping = living(10, 200'000'000, 5);
+  sleeping.last_poll_ms = 50;
+  sleeping.branches.resize(1);
+  sleeping.branches[0].op = protocol::WaitOp::Sleep;
+  sleeping.branches[0].site = 9;
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    sleeping.ticks += 1'000'000;
+    model.apply(walk(i, sleeping.ticks - 1, {sleeping}));
+    model.flush();
+  }
+  REQUIRE(model.tasks().await_groups().size() == 1);
+  CHECK(model.tasks().await_groups()[0].ever == 1);
+  CHECK(model.tasks().await_groups()[0].waiting == 1);
+  CHECK(model.tasks().find(10)->state_since == 50'000'000);
+}
+
 TEST_CASE("what finished while the walk went on stays finished") {
   Model model;
   prepared(model);
