@@ -340,6 +340,8 @@ class SenderEnd {
   [[nodiscard]] bool same_channel(const SenderEnd& other) const noexcept {
     return channel_ == other.channel_;
   }
+  /// What watchers know the channel by.
+  [[nodiscard]] task::Resource& resource() const noexcept { return *channel_; }
 
  protected:
   explicit SenderEnd(std::shared_ptr<Channel<T>> channel) noexcept : channel_(std::move(channel)) {}
@@ -448,6 +450,8 @@ class [[nodiscard]] Receiver final {
   [[nodiscard]] bool is_closed() const noexcept { return channel_->is_closed(); }
   [[nodiscard]] std::size_t size() const noexcept { return channel_->length(); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  /// What watchers know the channel by.
+  [[nodiscard]] task::Resource& resource() const noexcept { return *channel_; }
 
  private:
   template <class U>

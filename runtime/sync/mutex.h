@@ -189,6 +189,8 @@ class Mutex {
   OwnedGuard try_lock_owned() noexcept {
     return OwnedGuard(core_.try_lock(false) ? this : nullptr);
   }
+  /// What watchers know it by.
+  [[nodiscard]] task::Resource& resource() noexcept { return core_; }
 
  private:
   MutexCore core_;

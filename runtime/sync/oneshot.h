@@ -186,6 +186,8 @@ class [[nodiscard]] Sender final {
   }
   /// Waits until the receiver is gone or closed the channel. Only before send. Cancel safe.
   [[nodiscard]] ChannelCore::Closing closed() noexcept { return ChannelCore::Closing(*channel_); }
+  /// What watchers know the channel by. Only before send.
+  [[nodiscard]] task::Resource& resource() const noexcept { return *channel_; }
 
  private:
   template <class U>
@@ -221,6 +223,8 @@ class [[nodiscard]] Receiver final {
   Result<T, TryRecvError> try_recv() noexcept { return channel_->try_recv(); }
   /// Wants no message any more. One sent before can still be received.
   void close() noexcept { channel_->close(); }
+  /// What watchers know the channel by.
+  [[nodiscard]] task::Resource& resource() const noexcept { return *channel_; }
 
  private:
   template <class U>
