@@ -38,9 +38,9 @@ class FileSource final : public Source {
   std::optional<Chunk> next() override {
     std::unique_lock lock(mutex_);
     if (ready_.empty()) return std::nullopt;
+    const bool was_full = full();
     Chunk chunk = std::move(ready_.front());
     ready_.pop_front();
-    const bool was_full = full();
     ahead_events_ -= weight(chunk.update);
     ++stats_.chunks;
     stats_.bytes = std::max<std::uint64_t>(stats_.bytes, chunk.place.offset + chunk.place.bytes);
