@@ -17,6 +17,10 @@ class LogHistogram {
     auto& bucket = counts_[static_cast<std::size_t>(bucket_of(ticks))];
     if (bucket != UINT32_MAX) ++bucket;
   }
+  /// Where a value like this one is counted, to have it at hand.
+  [[nodiscard]] const void* near(std::uint64_t ticks) const noexcept {
+    return &counts_[static_cast<std::size_t>(bucket_of(ticks))];
+  }
   void merge(const LogHistogram& other) noexcept {
     for (std::size_t i = 0; i < counts_.size(); ++i)
       counts_[i] = static_cast<std::uint32_t>(

@@ -14,7 +14,6 @@ namespace {
 constexpr std::int64_t kLateNs = 100'000'000;
 /// Before two clock points came: the same on a fast time stamp counter.
 constexpr std::uint64_t kLateTicksUncalibrated = 500'000'000;
-constexpr std::size_t kFarAhead = 16, kAhead = 8;  // records
 constexpr std::size_t kTombstones = std::size_t{1} << 18;
 constexpr std::size_t kLossLines = 10'000;
 constexpr std::size_t kRuntimes = 1024;
@@ -286,6 +285,22 @@ void Model::take(protocol::Snapshot&& piece) {
   advance();
 }
 
+/// Tasks are many and their rows far apart: brings near what the records to come will touch, in
+/// three steps, each of which needs what the one before brought.
+void Model::fetch_ahead(const std::vector<Event>& events, std::size_t next) const {
+  constexpr std::size_t kIndex = 24, kRow = 16, kHistograms = 8;  // records ahead
+  const auto begins = [&](std::size_t ahead) {
+    if (next + ahead >= events.size()) return std::uint64_t{0};
+    const auto& event = events[next + ahead];
+    const bool other =
+        event.kind != protocol::EventKind::Woken && event.kind != protocol::EventKind::PollStarted;
+    return other ? 0 : event.task;
+  };
+  if (const auto task = begins(kIndex)) tasks_.prefetch_index(task);
+  if (const auto task = begins(kRow)) tasks_.prefetch_row(task);
+  if (const auto task = begins(kHistograms)) tasks_.prefetch_histograms(task);
+}
+
 void Model::advance() {
   Merge& merge = *merge_;
   const auto late = clock_.calibrated() && !clock_.empty() ? clock_.duration_ticks(kLateNs)
@@ -320,15 +335,7 @@ void Model::advance() {
     if (!merge.walks.empty()) limit = std::min(limit, merge.walks.front().ticks());
     const auto begin = run.next;
     do {
-      // Tasks are many and their rows far apart: fetch those of the records to come.
-      if (run.next + kFarAhead < events.size())
-        tasks_.prefetch_index(events[run.next + kFarAhead].task);
-      if (run.next + kAhead < events.size()) {
-        const auto& soon = events[run.next + kAhead];
-        if (soon.kind == protocol::EventKind::Woken ||
-            soon.kind == protocol::EventKind::PollStarted)
-          tasks_.prefetch_row(soon.task);
-      }
+      fetch_ahead(events, run.next);
       apply_event(index, run.chunk, events[run.next]);
     } while (++run.next < events.size() && events[run.next].ticks <= limit);
     merge.buffered -= run.next - begin;

@@ -209,6 +209,7 @@ class Model {
   void drop_task(std::uint32_t slot);
   [[nodiscard]] bool is_tombstone(std::uint64_t task) const;
   void advance();
+  void fetch_ahead(const std::vector<Event>& events, std::size_t next) const;
   [[nodiscard]] Resource* resource_for(std::uint64_t id, protocol::ResourceKind kind);
   [[nodiscard]] std::uint16_t wait_kind(const WaitKind& kind);
 

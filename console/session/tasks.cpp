@@ -1,6 +1,7 @@
 #include "taskscope/console/session/tasks.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace taskscope::console::session {
 namespace {
@@ -32,51 +33,47 @@ std::uint64_t Task::idle(std::uint64_t now) const noexcept {
 // --- index
 
 std::size_t TaskTable::Index::home(std::uint64_t id) const noexcept {
-  return static_cast<std::size_t>((id * 0x9e3779b97f4a7c15u) >> 20) & (ids_.size() - 1);
+  return static_cast<std::size_t>((id * 0x9e3779b97f4a7c15u) >> 20) & (entries_.size() - 1);
 }
 
 std::uint32_t TaskTable::Index::find(std::uint64_t id) const noexcept {
-  if (ids_.empty() || id == 0) return kNone;
-  for (auto i = home(id);; i = (i + 1) & (ids_.size() - 1)) {
-    if (ids_[i] == id) return slots_[i];
-    if (ids_[i] == 0) return kNone;
+  if (entries_.empty() || id == 0) return kNone;
+  for (auto i = home(id);; i = (i + 1) & (entries_.size() - 1)) {
+    if (entries_[i].id == id) return entries_[i].slot;
+    if (entries_[i].id == 0) return kNone;
   }
 }
 
 void TaskTable::Index::grow() {
-  auto ids = std::move(ids_);
-  auto slots = std::move(slots_);
-  ids_.assign(ids.empty() ? 1024 : ids.size() * 2, 0);
-  slots_.assign(ids_.size(), kNone);
+  const auto old = std::exchange(entries_, {});
+  entries_.resize(old.empty() ? 1024 : old.size() * 2);
   used_ = 0;
-  for (std::size_t i = 0; i < ids.size(); ++i)
-    if (ids[i] != 0) insert(ids[i], slots[i]);
+  for (const auto& entry : old)
+    if (entry.id != 0) insert(entry.id, entry.slot);
 }
 
 void TaskTable::Index::insert(std::uint64_t id, std::uint32_t slot) {
-  if (2 * (used_ + 1) > ids_.size()) grow();
+  if (2 * (used_ + 1) > entries_.size()) grow();
   auto i = home(id);
-  while (ids_[i] != 0) i = (i + 1) & (ids_.size() - 1);
-  ids_[i] = id;
-  slots_[i] = slot;
+  while (entries_[i].id != 0) i = (i + 1) & (entries_.size() - 1);
+  entries_[i] = {id, slot};
   ++used_;
 }
 
 void TaskTable::Index::erase(std::uint64_t id) {
-  const auto mask = ids_.size() - 1;
+  const auto mask = entries_.size() - 1;
   auto hole = home(id);
-  while (ids_[hole] != id) {
-    if (ids_[hole] == 0) return;
+  while (entries_[hole].id != id) {
+    if (entries_[hole].id == 0) return;
     hole = (hole + 1) & mask;
   }
   // Move back whatever would no longer be found past the hole.
-  for (auto i = (hole + 1) & mask; ids_[i] != 0; i = (i + 1) & mask) {
-    if (((i - home(ids_[i])) & mask) < ((i - hole) & mask)) continue;
-    ids_[hole] = ids_[i];
-    slots_[hole] = slots_[i];
+  for (auto i = (hole + 1) & mask; entries_[i].id != 0; i = (i + 1) & mask) {
+    if (((i - home(entries_[i].id)) & mask) < ((i - hole) & mask)) continue;
+    entries_[hole] = entries_[i];
     hole = i;
   }
-  ids_[hole] = 0;
+  entries_[hole] = {};
   --used_;
 }
 
@@ -90,17 +87,17 @@ const Task* TaskTable::find(std::uint64_t id) const {
 }
 
 const TaskHistograms* TaskTable::histograms(const Task& row) const {
-  return row.histograms == kNone ? nullptr : histograms_[row.histograms].get();
+  return row.histograms == kNone ? nullptr : &histograms_at(row.histograms);
 }
 
 std::uint32_t TaskTable::next_member(std::uint32_t slot) const {
-  return task(slot).in_call_group_.after;
+  return in_call_group_[slot].after;
 }
 std::uint32_t TaskTable::next_waiting_of_call(std::uint32_t slot) const {
-  return task(slot).in_call_waits_.after;
+  return in_call_waits_[slot].after;
 }
 std::uint32_t TaskTable::next_waiting_of_await(std::uint32_t slot) const {
-  return task(slot).in_await_group_.after;
+  return in_await_group_[slot].after;
 }
 
 std::uint32_t TaskTable::add(std::uint64_t id) {
@@ -110,7 +107,11 @@ std::uint32_t TaskTable::add(std::uint64_t id) {
     free_.pop_back();
   } else {
     slot = slots_++;
-    if (slot % kBlock == 0) blocks_.push_back(std::make_unique<Block>());
+    if (slot % kBlock == 0) {
+      blocks_.push_back(std::make_unique<Block>());
+      for (auto* list : {&in_call_group_, &in_call_waits_, &in_await_group_})
+        list->resize(slots_ - 1 + kBlock);
+    }
   }
   task(slot).id = id;
   index_.insert(id, slot);
@@ -126,8 +127,8 @@ void TaskTable::place(std::uint32_t slot, std::uint32_t site, protocol::TaskKind
   const bool listed = row.in_lists_;
   if (row.call_group != kNone) {
     auto& old = call_groups_[row.call_group];
-    unlink(&Task::in_call_group_, old.first_member, old.last_member, slot);
-    if (listed) unlink(&Task::in_call_waits_, old.longest_waiting, old.last_waiting, slot);
+    unlink(in_call_group_, old.first_member, old.last_member, slot);
+    if (listed) unlink(in_call_waits_, old.longest_waiting, old.last_waiting, slot);
     --old.by_state[state];
     // What it did so far moves with it.
     old.polls -= std::min(old.polls, row.polls);
@@ -158,8 +159,8 @@ void TaskTable::place(std::uint32_t slot, std::uint32_t site, protocol::TaskKind
   }
   row.call_group = found->second;
   auto& group = call_groups_[row.call_group];
-  link(&Task::in_call_group_, group.first_member, group.last_member, slot);
-  if (listed) link(&Task::in_call_waits_, group.longest_waiting, group.last_waiting, slot);
+  link(in_call_group_, group.first_member, group.last_member, slot);
+  if (listed) link(in_call_waits_, group.longest_waiting, group.last_waiting, slot);
   ++group.by_state[state];
   group.polls += row.polls;
   group.busy += row.busy;
@@ -173,7 +174,7 @@ void TaskTable::set_state(std::uint32_t slot, protocol::TaskState state, std::ui
   auto& group = call_groups_[row.call_group];
   if (row.in_lists_) {
     leave_await_group(slot, ticks);
-    unlink(&Task::in_call_waits_, group.longest_waiting, group.last_waiting, slot);
+    unlink(in_call_waits_, group.longest_waiting, group.last_waiting, slot);
     row.in_lists_ = false;
   }
   --group.by_state[static_cast<std::size_t>(row.state)];
@@ -181,7 +182,7 @@ void TaskTable::set_state(std::uint32_t slot, protocol::TaskState state, std::ui
   row.state = state;
   row.state_since = ticks;
   if (state == protocol::TaskState::Idle) {
-    link(&Task::in_call_waits_, group.longest_waiting, group.last_waiting, slot);
+    link(in_call_waits_, group.longest_waiting, group.last_waiting, slot);
     row.in_lists_ = true;
   }
 }
@@ -199,14 +200,14 @@ void TaskTable::set_await_group(std::uint32_t slot, std::uint16_t wait) {
   auto& group = await_groups_[row.await_group];
   ++group.waiting;
   ++group.ever;
-  link(&Task::in_await_group_, group.longest_waiting, group.last_waiting, slot);
+  link(in_await_group_, group.longest_waiting, group.last_waiting, slot);
 }
 
 void TaskTable::leave_await_group(std::uint32_t slot, std::uint64_t now) {
   Task& row = task(slot);
   if (row.await_group == kNone) return;
   auto& group = await_groups_[row.await_group];
-  unlink(&Task::in_await_group_, group.longest_waiting, group.last_waiting, slot);
+  unlink(in_await_group_, group.longest_waiting, group.last_waiting, slot);
   --group.waiting;
   const auto waited = since(now, row.state_since);
   group.waited += waited;
@@ -228,17 +229,18 @@ void TaskTable::finish(std::uint32_t slot, std::uint64_t ticks, protocol::Outcom
 
 TaskHistograms& TaskTable::histograms_of(std::uint32_t slot) {
   Task& row = task(slot);
-  if (row.histograms == kNone) {
-    if (!free_histograms_.empty()) {
-      row.histograms = free_histograms_.back();
-      free_histograms_.pop_back();
-      *histograms_[row.histograms] = {};
-    } else {
-      row.histograms = static_cast<std::uint32_t>(histograms_.size());
-      histograms_.push_back(std::make_unique<TaskHistograms>());
-    }
+  const bool fresh = row.histograms == kNone;
+  if (fresh && !free_histograms_.empty()) {
+    row.histograms = free_histograms_.back();
+    free_histograms_.pop_back();
+  } else if (fresh) {
+    row.histograms = histograms_used_++;
+    if (row.histograms % kHistogramBlock == 0)
+      histograms_.push_back(std::make_unique<std::array<TaskHistograms, kHistogramBlock>>());
   }
-  return *histograms_[row.histograms];
+  auto& own = (*histograms_[row.histograms / kHistogramBlock])[row.histograms % kHistogramBlock];
+  if (fresh) own = {};
+  return own;
 }
 
 void TaskTable::sort_waiting() {
@@ -253,10 +255,10 @@ void TaskTable::sort_waiting() {
   for (const auto slot : waiting) {
     const Task& row = task(slot);
     auto& call = call_groups_[row.call_group];
-    link(&Task::in_call_waits_, call.longest_waiting, call.last_waiting, slot);
+    link(in_call_waits_, call.longest_waiting, call.last_waiting, slot);
     if (row.await_group == kNone) continue;
     auto& await = await_groups_[row.await_group];
-    link(&Task::in_await_group_, await.longest_waiting, await.last_waiting, slot);
+    link(in_await_group_, await.longest_waiting, await.last_waiting, slot);
   }
 }
 
@@ -267,7 +269,7 @@ std::uint32_t TaskTable::surplus() {
 void TaskTable::drop(std::uint32_t slot) {
   Task& row = task(slot);
   auto& group = call_groups_[row.call_group];
-  unlink(&Task::in_call_group_, group.first_member, group.last_member, slot);
+  unlink(in_call_group_, group.first_member, group.last_member, slot);
   if (!finished_.empty() && finished_.front() == row.id) finished_.pop_front();
   if (row.histograms != kNone) free_histograms_.push_back(row.histograms);
   index_.erase(row.id);
@@ -277,33 +279,30 @@ void TaskTable::drop(std::uint32_t slot) {
   ++dropped_;
 }
 
-void TaskTable::link(LinksOf links, std::uint32_t& first, std::uint32_t& last, std::uint32_t slot) {
-  auto& own = task(slot).*links;
-  own = {last, kNone};
-  if (last == kNone)
-    first = slot;
-  else
-    (task(last).*links).after = slot;
+void TaskTable::link(List& list, std::uint32_t& first, std::uint32_t& last, std::uint32_t slot) {
+  list[slot] = {last, kNone};
+  (last == kNone ? first : list[last].after) = slot;
   last = slot;
 }
 
-void TaskTable::unlink(LinksOf links, std::uint32_t& first, std::uint32_t& last,
-                       std::uint32_t slot) {
-  auto& own = task(slot).*links;
-  (own.before == kNone ? first : (task(own.before).*links).after) = own.after;
-  (own.after == kNone ? last : (task(own.after).*links).before) = own.before;
-  own = {};
+void TaskTable::unlink(List& list, std::uint32_t& first, std::uint32_t& last, std::uint32_t slot) {
+  const auto own = std::exchange(list[slot], {});
+  (own.before == kNone ? first : list[own.before].after) = own.after;
+  (own.after == kNone ? last : list[own.after].before) = own.before;
 }
 
 std::size_t TaskTable::memory_bytes() const noexcept {
   std::size_t sum =
       blocks_.size() * sizeof(Block) + index_.memory_bytes() +
-      histograms_.size() * sizeof(TaskHistograms) + call_groups_.capacity() * sizeof(CallGroup) +
+      histograms_.size() * kHistogramBlock * sizeof(TaskHistograms) +
+      3 * in_call_group_.capacity() * sizeof(Links) + call_groups_.capacity() * sizeof(CallGroup) +
       await_groups_.capacity() * sizeof(AwaitGroup) + finished_.size() * sizeof(std::uint64_t);
-  for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+  // What rows own is estimated from a sample, so that asking costs the same for a million of them.
+  const std::uint32_t step = 1 + slots_ / 65'536;
+  for (std::uint32_t slot = 0; slot < slots_; slot += step) {
     const Task& row = task(slot);
-    sum += row.waits.capacity() * sizeof(Wait);
-    if (row.text) sum += sizeof(TaskText) + row.text->name.size() + row.text->error.size();
+    sum += step * row.waits.capacity() * sizeof(Wait);
+    if (row.text) sum += step * (sizeof(TaskText) + row.text->name.size() + row.text->error.size());
   }
   return sum;
 }

@@ -80,10 +80,6 @@ struct Task {
   std::uint64_t last_poll_from = 0, last_poll_to = 0;  ///< to < from: it runs now
 
  private:
-  struct Links {
-    std::uint32_t before = kNone, after = kNone;
-  };
-  Links in_call_waits_, in_await_group_;
   std::uint64_t wake_pending_ = 0;  // the first wake since the last poll began
   std::uint64_t last_event_ = 0;    // ticks of the newest record that names it
 
@@ -119,7 +115,6 @@ struct Task {
   [[nodiscard]] std::uint64_t idle(std::uint64_t now) const noexcept;
 
  private:
-  Links in_call_group_;
   std::uint64_t snapshot_ = 0;  // the walk that named it last
   std::uint64_t sure_at_ = 0;   // when the poll count was last sure
 };
@@ -187,21 +182,31 @@ class TaskTable {
    public:
     [[nodiscard]] std::uint32_t find(std::uint64_t id) const noexcept;
     void prefetch(std::uint64_t id) const noexcept {
-      if (!ids_.empty()) __builtin_prefetch(&ids_[home(id)]);
+      if (!entries_.empty()) __builtin_prefetch(&entries_[home(id)]);
     }
     void insert(std::uint64_t id, std::uint32_t slot);
     void erase(std::uint64_t id);
     [[nodiscard]] std::size_t memory_bytes() const noexcept {
-      return ids_.size() * (sizeof(std::uint64_t) + sizeof(std::uint32_t));
+      return entries_.size() * sizeof(Entry);
     }
 
    private:
+    struct Entry {
+      std::uint64_t id = 0;
+      std::uint32_t slot = kNone;
+    };
     [[nodiscard]] std::size_t home(std::uint64_t id) const noexcept;
     void grow();
-    std::vector<std::uint64_t> ids_;
-    std::vector<std::uint32_t> slots_;
+    std::vector<Entry> entries_;
     std::size_t used_ = 0;
   };
+
+  /// A task's neighbours in a list of its group. Apart from the rows, because records of one task
+  /// touch the links of others: so they stay near.
+  struct Links {
+    std::uint32_t before = kNone, after = kNone;
+  };
+  using List = std::vector<Links>;  // by slot
 
   /// Brings near what records of these tasks will touch soon.
   void prefetch_index(std::uint64_t id) const noexcept { index_.prefetch(id); }
@@ -210,6 +215,20 @@ class TaskTable {
     if (slot == kNone) return;
     const char* row = reinterpret_cast<const char*>(&task(slot));
     for (std::size_t line = 0; line < 4; ++line) __builtin_prefetch(row + 64 * line, 1);
+    __builtin_prefetch(&in_call_waits_[slot], 1);
+    __builtin_prefetch(&in_await_group_[slot], 1);
+  }
+  /// The second step, once the row itself is near.
+  void prefetch_histograms(std::uint64_t id) const noexcept {
+    const auto slot = index_.find(id);
+    if (slot == kNone || task(slot).histograms == kNone) return;
+    const Task& row = task(slot);
+    const auto& times = histograms_at(row.histograms);
+    __builtin_prefetch(times.polls.near(row.last_poll_to - row.last_poll_from), 1);
+    __builtin_prefetch(times.scheduled.near(row.last_poll_from - row.last_wake.ticks), 1);
+  }
+  [[nodiscard]] const TaskHistograms& histograms_at(std::uint32_t number) const noexcept {
+    return (*histograms_[number / kHistogramBlock])[number % kHistogramBlock];
   }
   [[nodiscard]] Task& task(std::uint32_t slot) noexcept {
     return (*blocks_[slot / kBlock])[slot % kBlock];
@@ -232,9 +251,8 @@ class TaskTable {
   [[nodiscard]] std::uint32_t surplus();
   void drop(std::uint32_t slot);
 
-  using LinksOf = Task::Links Task::*;
-  void link(LinksOf links, std::uint32_t& first, std::uint32_t& last, std::uint32_t slot);
-  void unlink(LinksOf links, std::uint32_t& first, std::uint32_t& last, std::uint32_t slot);
+  static void link(List& list, std::uint32_t& first, std::uint32_t& last, std::uint32_t slot);
+  static void unlink(List& list, std::uint32_t& first, std::uint32_t& last, std::uint32_t slot);
 
   std::size_t keep_finished_;
   std::vector<std::unique_ptr<Block>> blocks_;
@@ -244,7 +262,10 @@ class TaskTable {
   std::uint64_t live_ = 0, dropped_ = 0;
   std::deque<std::uint64_t> finished_;  // ids in the order they finished
   Index index_;
-  std::vector<std::unique_ptr<TaskHistograms>> histograms_;
+  List in_call_group_, in_call_waits_, in_await_group_;
+  static constexpr std::uint32_t kHistogramBlock = 256;
+  std::vector<std::unique_ptr<std::array<TaskHistograms, kHistogramBlock>>> histograms_;
+  std::uint32_t histograms_used_ = 0;
   std::vector<std::uint32_t> free_histograms_;
   std::vector<CallGroup> call_groups_;
   std::unordered_map<std::uint64_t, std::uint32_t> call_group_of_;

@@ -63,6 +63,11 @@ class LiveSource final : public Source {
       room_.notify_one();
       auto update = read(place);
       if (update) return Chunk{std::move(*update), place};
+      if (place.offset >= spool_->state().begin) continue;  // of a kind this version does not know
+      protocol::Loss loss;                                  // the cap was faster than the session
+      loss.cause = protocol::LossCause::SpoolCapped;
+      loss.chunks = 1;
+      return Chunk{loss, place};
     }
   }
 

@@ -2,6 +2,7 @@
 //
 //     taskscope-session-bench make FILE EVENTS [WORKERS] [TASKS]   a synthetic recording
 //     taskscope-session-bench open FILE                            time to the full picture, memory
+//     taskscope-session-bench attach TASKS                         a walk over so many living
 //     taskscope-session-bench pyramid POLLS                        timeline queries, no file
 #include <unistd.h>
 
@@ -187,6 +188,61 @@ void open(const std::string& path) {
   std::printf("{\"bench\":\"show_tasks\",\"tasks\":60,\"ms\":%.1f}\n", ms_since(shown));
 }
 
+/// A walk over many living tasks, as it comes after an attach.
+void attach(std::uint64_t tasks) {
+  std::vector<protocol::Update> pieces;
+  protocol::Process process;
+  process.ticks_are_tsc = false;
+  pieces.push_back(process);
+  pieces.push_back(protocol::ClockPoint{1'000'000'000, 1'000'000'000, 1});
+  protocol::Snapshot piece;
+  piece.id = 1;
+  piece.begin_ticks = 2'000'000'000;
+  piece.has_waits = true;
+  for (std::uint64_t task = 1; task <= tasks; ++task) {
+    protocol::TaskSnapshot entry;
+    entry.ticks = piece.begin_ticks + task;
+    entry.task = task;
+    entry.parent = 1;
+    entry.site = 1 + static_cast<std::uint32_t>(task % 20);
+    entry.polls = 3;
+    entry.spawned_ms = 1000;
+    entry.last_poll_ms = 1000 + (task * 7919) % 900;
+    protocol::BranchState wait;
+    wait.op = protocol::WaitOp::Recv;
+    wait.resource_kind = protocol::ResourceKind::Mpsc;
+    wait.other = 1 + task % 10'000;
+    wait.site = 50 + static_cast<std::uint32_t>(task % 20);
+    entry.branches.push_back(wait);
+    piece.tasks.push_back(std::move(entry));
+    if (piece.tasks.size() == 4096 || task == tasks) {
+      piece.last = task == tasks;
+      pieces.push_back(std::exchange(piece, {}));
+      piece.id = 1;
+      piece.begin_ticks = 2'000'000'000;
+      piece.has_waits = true;
+    }
+  }
+  const auto before = resident_bytes();
+  console::session::Model model;
+  const auto begin = Clock::now();
+  const auto cpu = thread_cpu_ms();
+  double longest = 0;
+  for (auto& update : pieces) {
+    const auto start = Clock::now();
+    model.apply(std::move(update));
+    longest = std::max(longest, ms_since(start));
+  }
+  model.flush();
+  std::printf(
+      "{\"bench\":\"attach\",\"tasks\":%zu,\"ms\":%.1f,\"cpu_ms\":%.1f,"
+      "\"longest_piece_ms\":%.1f,\"bytes_a_task\":%.0f,\"resident_bytes_a_task\":%.0f}\n",
+      model.tasks().size(), ms_since(begin), thread_cpu_ms() - cpu, longest,
+      static_cast<double>(model.memory().total()) / static_cast<double>(tasks),
+      static_cast<double>(resident_bytes() - std::min(before, resident_bytes())) /
+          static_cast<double>(tasks));
+}
+
 /// The store alone: 64 lanes, as many polls as asked for.
 void pyramid(std::uint64_t polls) {
   std::mt19937_64 random(1);
@@ -248,6 +304,8 @@ int main(int argc, char** argv) {
       make_file(argv[2], number(3, 0), static_cast<std::uint32_t>(number(4, 4)), number(5, 10'000));
     else if (argc == 3 && std::strcmp(argv[1], "open") == 0)
       open(argv[2]);
+    else if (argc == 3 && std::strcmp(argv[1], "attach") == 0)
+      attach(number(2, 0));
     else if (argc == 3 && std::strcmp(argv[1], "pyramid") == 0)
       pyramid(number(2, 0));
     else
