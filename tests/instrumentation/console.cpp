@@ -115,10 +115,11 @@ std::vector<protocol::Event> Console::events() const {
   return found;
 }
 
-std::size_t Console::count(protocol::EventKind kind) const {
+std::size_t Console::count(protocol::EventKind kind, std::uint64_t ring) const {
   std::size_t found = 0;
   for (const auto& update : updates) {
-    if (const auto* const run = std::get_if<protocol::Events>(&update))
+    const auto* const run = std::get_if<protocol::Events>(&update);
+    if (run != nullptr && (ring == 0 || run->ring == ring))
       found += static_cast<std::size_t>(
           std::count_if(run->events.begin(), run->events.end(),
                         [kind](const protocol::Event& event) { return event.kind == kind; }));

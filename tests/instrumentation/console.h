@@ -71,7 +71,8 @@ class Console {
   }
   /// All events but ObservedFrom and Resync, in the order of arrival.
   [[nodiscard]] std::vector<protocol::Event> events() const;
-  [[nodiscard]] std::size_t count(protocol::EventKind kind) const;
+  /// `ring` 0: of all rings.
+  [[nodiscard]] std::size_t count(protocol::EventKind kind, std::uint64_t ring = 0) const;
   /// Events but ObservedFrom and Resync.
   [[nodiscard]] std::uint64_t recorded() const noexcept { return recorded_; }
   [[nodiscard]] protocol::Loss lost(protocol::LossCause cause) const;
