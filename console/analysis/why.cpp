@@ -126,7 +126,7 @@ Why of_leaf(const Model& model, const Task& task, const Wait& wait, int depth) {
 Why of_wait(const Model& model, const Task& task, const Wait& wait, int depth) {
   if (wait.mode == BranchMode::Single) return of_leaf(model, task, wait, depth);
   Why why{WhyKind::Several,
-          wait.mode == BranchMode::Any ? "waits for any of " : "waits for all of ", 0, 0,
+          wait.mode == BranchMode::Any ? "waits for any of: " : "waits for all of: ", 0, 0,
           wait.site};
   std::size_t told = 0, arms = 0;
   for (const Wait& arm : task.waits) {

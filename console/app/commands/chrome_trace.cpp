@@ -36,7 +36,7 @@ class ChromeTrace {
     }
     for (auto& [id, task] : tasks_) {
       close_wait(id, task, end);
-      async('e', id, "", end);
+      async('e', id, task.title, end);
     }
     for (const auto& loss : known_.losses()) lost(loss);
     out_.text() += "\n]}\n";

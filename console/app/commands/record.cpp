@@ -71,8 +71,8 @@ class Recording {
     if (!why.empty()) return fail("record", why);
     if (!was_open) std::fprintf(out, "The target ended: %s.\n", source_->end_reason().c_str());
     std::string text = "Recorded " + counted(events_, "event") + " of " + source_->title();
-    if (last_ns_ > first_ns_)
-      text += " over " + analysis::duration_words(static_cast<std::int64_t>(last_ns_ - first_ns_));
+    const auto took = SteadyClock::now() - began_;
+    text += " over " + analysis::duration_words(std::chrono::nanoseconds(took).count());
     if (stats.recorded_bytes != 0) text += ", " + bytes_words(stats.recorded_bytes);
     text += ", in " + output + ".\n";
     if (lost_events_ + lost_chunks_ != 0)
@@ -91,17 +91,13 @@ class Recording {
       lost_events_ += loss->events;
       lost_chunks_ += loss->chunks;
     }
-    if (const auto* point = std::get_if<protocol::ClockPoint>(&update)) {
-      if (first_ns_ == 0) first_ns_ = point->monotonic_ns;
-      last_ns_ = point->monotonic_ns;
-    }
     if (const auto* walk = std::get_if<protocol::Snapshot>(&update))
       if (walk->last && walk->has_stacks) ++stack_walks_;
   }
 
   std::unique_ptr<source::Source> source_;
   std::uint64_t events_ = 0, lost_events_ = 0, lost_chunks_ = 0, stack_walks_ = 0;
-  std::uint64_t first_ns_ = 0, last_ns_ = 0;
+  const SteadyClock::time_point began_ = SteadyClock::now();
 };
 
 SteadyClock::time_point deadline_of(const RecordCommand& command) {

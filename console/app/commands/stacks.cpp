@@ -14,18 +14,36 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kWalkLimit{10};  // a million tasks take one or two
+constexpr std::chrono::milliseconds kOneTaskLimit{1000};
+constexpr std::chrono::milliseconds kTurn{20};
 constexpr std::size_t kNamedTasks = 12;
 
-/// Asks the target for its stacks and waits until the walk is complete.
-bool take_stacks(session::Session& session, std::uint64_t task) {
-  const auto before = session.model().snapshots_completed();
-  session.request_snapshot(true, task);
+/// Asks the target for all stacks and waits until the walk is complete.
+bool take_stacks(session::Session& session) {
+  const auto& model = session.model();
+  const auto before = model.snapshots_completed();
+  session.request_snapshot(true);
   const auto end = Clock::now() + kWalkLimit;
-  while (session.model().snapshots_completed() == before && !session.model().ended() &&
-         Clock::now() < end)
-    session.pump_to_end(std::chrono::milliseconds{20});
+  while (model.snapshots_completed() == before && !model.ended() && Clock::now() < end)
+    session.pump_to_end(kTurn);
   session.model().flush();
-  return session.model().snapshots_completed() != before;
+  return model.snapshots_completed() != before;
+}
+
+/// Asks for one task. A task that runs has no stack to send, so this does not wait for long.
+void take_stack(session::Session& session, std::uint64_t task) {
+  const auto& model = session.model();
+  const auto ticks = [&] {
+    const auto* stack = model.stack(task);
+    return stack == nullptr ? 0 : stack->ticks;
+  };
+  const auto before = ticks();
+  session.request_snapshot(true, task);
+  const auto end = Clock::now() + kOneTaskLimit;
+  while (ticks() == before && !model.ended() && Clock::now() < end) {
+    session.pump_to_end(kTurn);
+    session.model().flush();
+  }
 }
 
 void append_lines(std::string& text, const std::vector<std::string>& lines) {
@@ -51,9 +69,10 @@ int run(const StacksCommand& command) {
   const auto session = open_session("stacks", command.target);
   if (!session) return kExitUnusable;
   const session::Model& model = session->model();
-  if (session->live() && !take_stacks(*session, command.task.value_or(0))) {
-    if (!model.ended())
-      return fail("stacks", "the target did not send its stacks within 10 s; is it stopped");
+  if (session->live() && command.task) {
+    take_stack(*session, *command.task);
+  } else if (session->live() && !take_stacks(*session) && !model.ended()) {
+    return fail("stacks", "the target did not send its stacks within 10 s; is it stopped");
   }
   if (command.task) return one_task(model, *command.task);
 
