@@ -6,6 +6,7 @@
 #include <imgui.h>
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 
 #include "taskscope/console/app/fonts.h"
@@ -21,7 +22,7 @@ std::string& last_error() {
 
 }  // namespace
 
-/// Ours stand before ImGui's: keys go to the queue, everything else straight on.
+/// Ours stand in the place of ImGui's: what comes in goes to the queue.
 struct GlfwCallbacks {
   static GlfwWindow& of(GLFWwindow* window) {
     auto& self = *static_cast<GlfwWindow*>(glfwGetWindowUserPointer(window));
@@ -29,27 +30,36 @@ struct GlfwCallbacks {
     return self;
   }
   static void key(GLFWwindow* window, int key, int, int action, int modifiers) {
-    const KeyChange change = action == GLFW_PRESS     ? KeyChange::Down
-                             : action == GLFW_RELEASE ? KeyChange::Up
-                                                      : KeyChange::Repeat;
-    if (key != GLFW_KEY_UNKNOWN) of(window).keys_.push({key, change, modifiers});
+    if (key == GLFW_KEY_UNKNOWN) return;
+    of(window).input_.push(
+        {.kind = action == GLFW_PRESS     ? InputKind::KeyDown
+                 : action == GLFW_RELEASE ? InputKind::KeyUp
+                                          : InputKind::KeyRepeat,
+         .code = key,
+         .modifiers = modifiers,
+         .may_move_focus = (modifiers & GLFW_MOD_CONTROL) != 0 || key == GLFW_KEY_SLASH});
   }
   static void text(GLFWwindow* window, unsigned int code) {
-    of(window);
-    ImGui_ImplGlfw_CharCallback(window, code);
+    of(window).input_.push({.kind = InputKind::Text, .code = static_cast<int>(code)});
   }
   static void button(GLFWwindow* window, int button, int action, int modifiers) {
-    of(window);
-    ImGui_ImplGlfw_MouseButtonCallback(window, button, action, modifiers);
+    of(window).input_.push(
+        {.kind = action == GLFW_PRESS ? InputKind::ButtonDown : InputKind::ButtonUp,
+         .code = button,
+         .modifiers = modifiers});
   }
   static void scroll(GLFWwindow* window, double x, double y) {
-    of(window);
-    ImGui_ImplGlfw_ScrollCallback(window, x, y);
+    of(window).input_.push(
+        {.kind = InputKind::Wheel, .x = static_cast<float>(x), .y = static_cast<float>(y)});
   }
-  static void moved(GLFWwindow* window, double, double) { of(window); }
+  static void moved(GLFWwindow* window, double x, double y) {
+    of(window).input_.push(
+        {.kind = InputKind::Move, .x = static_cast<float>(x), .y = static_cast<float>(y)});
+  }
   static void entered(GLFWwindow* window, int entered) {
-    of(window);
+    GlfwWindow& self = of(window);
     ImGui_ImplGlfw_CursorEnterCallback(window, entered);
+    if (entered == 0) self.input_.push({.kind = InputKind::Leave});
   }
   static void focus(GLFWwindow* window, int focused) {
     of(window);
@@ -131,7 +141,7 @@ void GlfwWindow::set_title(const std::string& title) {
 }
 
 void GlfwWindow::pump(double wait_seconds) {
-  if (wait_seconds > 0 && keys_.empty()) {
+  if (wait_seconds > 0 && input_.empty()) {
     glfwWaitEventsTimeout(wait_seconds);
   } else {
     glfwPollEvents();
@@ -139,7 +149,7 @@ void GlfwWindow::pump(double wait_seconds) {
 }
 
 bool GlfwWindow::take_woken() {
-  const bool woken = woken_ || !keys_.empty();
+  const bool woken = woken_ || !input_.empty();
   woken_ = false;
   return woken;
 }
@@ -164,23 +174,59 @@ void GlfwWindow::apply_scale() {
   }
 }
 
-std::vector<KeyEvent> GlfwWindow::begin_frame() {
+std::vector<InputEvent> GlfwWindow::begin_frame() {
   apply_scale();
   ImGui_ImplOpenGL3_NewFrame();
   ImGui_ImplGlfw_NewFrame();
-  std::vector<KeyEvent> keys = keys_.take_frame();
+  std::vector<InputEvent> events = input_.take_frame();
   ImGuiIO& io = ImGui::GetIO();
-  for (const KeyEvent& event : keys) {
-    if (event.key < 0 || event.key >= IM_ARRAYSIZE(io.KeysDown)) continue;
-    io.KeysDown[event.key] = event.change != KeyChange::Up;
-    const auto down = [&](int left, int right) { return io.KeysDown[left] || io.KeysDown[right]; };
-    io.KeyCtrl = down(GLFW_KEY_LEFT_CONTROL, GLFW_KEY_RIGHT_CONTROL);
-    io.KeyShift = down(GLFW_KEY_LEFT_SHIFT, GLFW_KEY_RIGHT_SHIFT);
-    io.KeyAlt = down(GLFW_KEY_LEFT_ALT, GLFW_KEY_RIGHT_ALT);
-    io.KeySuper = down(GLFW_KEY_LEFT_SUPER, GLFW_KEY_RIGHT_SUPER);
+  for (const InputEvent& event : events) {
+    switch (event.kind) {
+      case InputKind::Text:
+        io.AddInputCharacter(static_cast<unsigned>(event.code));
+        break;
+      case InputKind::Move:
+        pointer_.x = event.x;
+        pointer_.y = event.y;
+        pointer_.inside = true;
+        break;
+      case InputKind::Leave:
+        pointer_.inside = false;
+        break;
+      case InputKind::ButtonDown:
+      case InputKind::ButtonUp:
+        if (event.code >= 0 && event.code < kButtons) {
+          pointer_.down[event.code] = event.kind == InputKind::ButtonDown;
+        }
+        break;
+      case InputKind::Wheel:
+        io.MouseWheelH += event.x;
+        io.MouseWheel += event.y;
+        break;
+      case InputKind::KeyDown:
+      case InputKind::KeyUp:
+      case InputKind::KeyRepeat:
+        if (event.code >= 0 && event.code < IM_ARRAYSIZE(io.KeysDown)) {
+          io.KeysDown[event.code] = event.kind != InputKind::KeyUp;
+        }
+        break;
+    }
   }
+  // In the place of what ImGui's backend asked GLFW for just now: the pointer as of these events.
+  bool any_down = false;
+  for (int button = 0; button < kButtons; ++button) {
+    io.MouseDown[button] = pointer_.down[button];
+    any_down = any_down || pointer_.down[button];
+  }
+  io.MousePos =
+      pointer_.inside || any_down ? ImVec2{pointer_.x, pointer_.y} : ImVec2{-FLT_MAX, -FLT_MAX};
+  const auto down = [&](int left, int right) { return io.KeysDown[left] || io.KeysDown[right]; };
+  io.KeyCtrl = down(GLFW_KEY_LEFT_CONTROL, GLFW_KEY_RIGHT_CONTROL);
+  io.KeyShift = down(GLFW_KEY_LEFT_SHIFT, GLFW_KEY_RIGHT_SHIFT);
+  io.KeyAlt = down(GLFW_KEY_LEFT_ALT, GLFW_KEY_RIGHT_ALT);
+  io.KeySuper = down(GLFW_KEY_LEFT_SUPER, GLFW_KEY_RIGHT_SUPER);
   ImGui::NewFrame();
-  return keys;
+  return events;
 }
 
 void GlfwWindow::end_frame() {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "taskscope/console/app/key_queue.h"
+#include "taskscope/console/app/input_queue.h"
 
 struct GLFWwindow;
 
@@ -32,14 +32,13 @@ class GlfwWindow {
   void set_title(const std::string& title);
   /// Handles what came in, waiting at most this long for something to come.
   void pump(double wait_seconds);
-  /// Starts a frame: ImGui sees the input, and the keys of this frame are returned.
-  [[nodiscard]] std::vector<KeyEvent> begin_frame();
+  /// Starts a frame: ImGui sees the input of this frame, which is returned too.
+  [[nodiscard]] std::vector<InputEvent> begin_frame();
   /// Ends the frame and shows it.
   void end_frame();
   /// The size for the settings.
   [[nodiscard]] WindowSize size() const;
   [[nodiscard]] float scale() const { return scale_; }
-  [[nodiscard]] bool input_waiting() const { return !keys_.empty() || woken_; }
   /// Keys were typed, the mouse moved or the window changed since the last frame.
   [[nodiscard]] bool take_woken();
 
@@ -49,7 +48,15 @@ class GlfwWindow {
   [[nodiscard]] float monitor_scale() const;
 
   GLFWwindow* window_ = nullptr;
-  KeyQueue keys_;
+  static constexpr int kButtons = 5;
+  struct Pointer {
+    float x = 0, y = 0;
+    bool inside = false;
+    bool down[kButtons] = {};
+  };
+
+  InputQueue input_;
+  Pointer pointer_;
   std::string title_;
   std::optional<float> fixed_scale_;
   float scale_ = 0;

@@ -108,8 +108,7 @@ int run_window(const WindowOptions& options) {
       workspace.select_busiest();
       busiest_wanted = false;
     }
-    const std::vector<KeyEvent> keys = window->begin_frame();
-    workspace.handle_keys(keys);
+    workspace.handle_keys(window->begin_frame());
     workspace.draw();
     window->end_frame();
     ++frame;

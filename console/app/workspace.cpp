@@ -259,16 +259,16 @@ std::string Workspace::title() const {
 
 // --- keys
 
-void Workspace::handle_keys(const std::vector<KeyEvent>& keys) {
+void Workspace::handle_keys(const std::vector<InputEvent>& events) {
   const ImGuiIO& io = ImGui::GetIO();
   namespace action = panels::action;
-  for (const KeyEvent& event : keys) {
-    if (event.change == KeyChange::Up) continue;
+  for (const InputEvent& event : events) {
+    if (event.kind != InputKind::KeyDown && event.kind != InputKind::KeyRepeat) continue;
     const bool control = (event.modifiers & GLFW_MOD_CONTROL) != 0;
     const bool alt = (event.modifiers & GLFW_MOD_ALT) != 0;
-    if (control && event.key == GLFW_KEY_Q) actions_.push_back(action::Quit{});
+    if (control && event.code == GLFW_KEY_Q) actions_.push_back(action::Quit{});
     if (session_ == nullptr) continue;
-    if (control && event.key == GLFW_KEY_F) focus_filter_ = true;
+    if (control && event.code == GLFW_KEY_F) focus_filter_ = true;
     if (io.WantTextInput) continue;
     const auto zoom = [&](double factor) {
       const std::int64_t about = following_ ? view_.to_ns : view_.from_ns + view_.length() / 2;
@@ -278,7 +278,7 @@ void Workspace::handle_keys(const std::vector<KeyEvent>& keys) {
       actions_.push_back(action::MoveView{panels::panned(view_, share)});
     };
     if (control) continue;
-    switch (event.key) {
+    switch (event.code) {
       case GLFW_KEY_W:
         zoom(0.7);
         break;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "taskscope/console/analysis/findings.h"
-#include "taskscope/console/app/key_queue.h"
+#include "taskscope/console/app/input_queue.h"
 #include "taskscope/console/app/settings.h"
 #include "taskscope/console/panels/actions.h"
 #include "taskscope/console/panels/inspector_layout.h"
@@ -48,7 +48,7 @@ class Workspace {
   /// Takes in what came. `budget_ns` bounds the time for it.
   void tick(std::int64_t now_ms, std::int64_t budget_ns);
   /// Keys that no text field wants.
-  void handle_keys(const std::vector<KeyEvent>& keys);
+  void handle_keys(const std::vector<InputEvent>& events);
   /// Draws a frame within ImGui's, collecting actions.
   void draw();
   /// Asks for something, as a panel does.
