@@ -38,13 +38,11 @@ class IdleSet {
     return worker;
   }
 
-  /// The worker goes to sleep. True: it was the last searcher, or the last one awake (the only
-  /// worker never searches), and has to look at all queues once more.
-  [[nodiscard]] bool sleep(std::uint32_t worker, bool was_searching) noexcept {
+  /// The worker goes to sleep; it has to look at all queues once more afterwards.
+  void sleep(std::uint32_t worker, bool was_searching) noexcept {
     const std::lock_guard lock(mutex_);
-    const auto before = state_.fetch_sub(pack(1, was_searching ? 1 : 0), std::memory_order_seq_cst);
+    state_.fetch_sub(pack(1, was_searching ? 1 : 0), std::memory_order_seq_cst);
     sleepers_.push_back(worker);
-    return (was_searching && searching(before) == 1) || (before >> 32) == 1;
   }
   /// Still asleep as far as everybody else is concerned?
   [[nodiscard]] bool is_asleep(std::uint32_t worker) noexcept {

@@ -191,13 +191,12 @@ void Worker::park() {
   ticks_carried_ = false;
   const bool was_searching = searching_;
   searching_ = false;
-  if (scheduler_.idle_.sleep(index_, was_searching)) {
-    // The last searcher: work that came after its look must not be left alone with everybody
-    // asleep.
-    bool any = scheduler_.injection_.size() != 0;
-    for (const auto& worker : scheduler_.workers_) any = any || !worker->queue_.empty();
-    if (any) scheduler_.notify_one();
-  }
+  scheduler_.idle_.sleep(index_, was_searching);
+  // Every worker looks once more, not only the last searcher: one that was refused to search
+  // because another did may fall asleep just after that one found something and woke nobody.
+  bool any = scheduler_.injection_.size() != 0;
+  for (const auto& worker : scheduler_.workers_) any = any || !worker->queue_.empty();
+  if (any) scheduler_.notify_one();
 
   parks.add();
   const std::uint64_t parked_at_ns = observe::monotonic_ns();
