@@ -263,8 +263,14 @@ class Simulation {
       chunk.events.assign(ring.events.begin(), last);
       ring.events.erase(ring.events.begin(), last);
       for (Event& event : chunk.events) {
-        if (event.kind == EventKind::TaskSpawned && event.task <= kMetricsTask) {
+        if (event.kind != EventKind::TaskSpawned) continue;
+        if (event.task <= kMetricsTask) {
           event.text = static_cast<std::uint32_t>(event.task);
+        } else {
+          event.fields = static_cast<std::uint32_t>(chunk.texts.size() + 1);
+          event.field_count = 2;
+          chunk.texts.push_back("peer=127.0.0.1:" + std::to_string(40'000 + event.task));
+          chunk.texts.push_back("db=0");
         }
       }
       lose_some(w, until, chunk);

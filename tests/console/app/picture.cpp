@@ -1,8 +1,11 @@
 // Draws the synthetic session without a display: the design, looked at before there is a target.
 //   console_picture OUT.png [VIEW [WIDTH HEIGHT SCALE [SELECT|dead|recorded|paused|many]]]
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+
+#include <imgui.h>
 
 #include "taskscope/console/app/headless_gl.h"
 #include "taskscope/console/app/png_file.h"
@@ -32,12 +35,14 @@ int main(int argc, char** argv) {
   if (argument(2, "overview") != "start") {
     workspace.adopt(tests::synthetic_session({.live = what != "recorded",
                                               .dead = what == "dead",
-                                              .idle_tasks = what == "many" ? 200'000u : 0u}));
+                                              .idle_tasks = what == "many" ? 1'000'000u : 0u}));
   }
   std::int64_t now = 1'000'000;
   for (int frame = 0; frame < 12; ++frame, now += 700) {
     workspace.refresh_all();
+    const auto before = std::chrono::steady_clock::now();
     workspace.tick(now, 1'000'000'000);
+    const auto ticked = std::chrono::steady_clock::now();
     gl->begin_frame();
     if (frame == 2 && workspace.session() != nullptr) {
       workspace.ask(panels::action::SelectTask{what == "accept"
@@ -56,6 +61,13 @@ int main(int argc, char** argv) {
       }
     }
     workspace.draw();
+    ImGui::EndFrame();
+    if (what == "many") {
+      const auto drawn = std::chrono::steady_clock::now();
+      std::printf("tick %.2f ms, draw %.2f ms\n",
+                  std::chrono::duration<double, std::milli>(ticked - before).count(),
+                  std::chrono::duration<double, std::milli>(drawn - ticked).count());
+    }
     gl->end_frame();
     workspace.apply(now);
   }

@@ -1,0 +1,200 @@
+#include "taskscope/console/panels/timeline_layout.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "taskscope/tests/support/synthetic_session.h"
+
+using namespace taskscope;
+using namespace taskscope::console;
+using namespace taskscope::console::panels;
+using namespace taskscope::tests;
+
+namespace {
+
+std::vector<TimelineRow> rows_of(const session::Model& model, const TimelineState& state = {},
+                                 TimeView view = {0, 3'000'000'000}) {
+  return timeline_rows(model, state, {.view = view});
+}
+
+TimelineScene scene_of(session::Model& model, const std::vector<TimelineRow>& rows, TimeView view,
+                       float width_px = 1000) {
+  return timeline_scene(
+      model, rows,
+      {.view = view, .width_px = width_px, .top_px = 0, .bottom_px = column_height(rows)});
+}
+
+std::uint32_t group_at(const session::Model& model, std::uint32_t site) {
+  const auto groups = model.tasks().call_groups();
+  for (std::uint32_t i = 0; i < groups.size(); ++i) {
+    if (groups[i].site == site) return i;
+  }
+  return session::kNone;
+}
+
+std::size_t count(const std::vector<TimelineRow>& rows, RowKind kind) {
+  return static_cast<std::size_t>(
+      std::count_if(rows.begin(), rows.end(), [&](const auto& row) { return row.kind == kind; }));
+}
+
+}  // namespace
+
+TEST_CASE("timeline rows: one for each worker and call site, one below the other") {
+  const auto session = synthetic_session({.workers = 3});
+  const auto rows = rows_of(session->model());
+  CHECK(count(rows, RowKind::Worker) == 3);
+  CHECK(count(rows, RowKind::Group) == 5);
+  CHECK(count(rows, RowKind::Task) == 0);
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    CHECK(rows[i].y_px == rows[i - 1].y_px + rows[i - 1].height_px);
+  }
+  CHECK(row_at(rows, 0) == 0);
+  CHECK(row_at(rows, column_height(rows) - 1) == rows.size() - 1);
+  CHECK(row_at(rows, column_height(rows)) == SIZE_MAX);
+  CHECK(row_at(rows, -1) == SIZE_MAX);
+}
+
+TEST_CASE("timeline rows: an open group shows its tasks, and counts those it has no room for") {
+  const auto session = synthetic_session({.connections = 40});
+  TimelineState state;
+  state.expanded.insert(group_key(group_at(session->model(), synthetic::kConnectionSite)));
+  auto rows = rows_of(session->model(), state);
+  CHECK(count(rows, RowKind::Task) == 40);
+  CHECK(count(rows, RowKind::More) == 0);
+  rows = timeline_rows(session->model(), state, {.view = {0, 3'000'000'000}, .tasks_a_group = 10});
+  CHECK(count(rows, RowKind::Task) == 10);
+  const auto more = std::find_if(rows.begin(), rows.end(),
+                                 [](const auto& row) { return row.kind == RowKind::More; });
+  REQUIRE(more != rows.end());
+  CHECK(more->more == 30);
+}
+
+TEST_CASE("timeline rows: the selected task has a row of its own at the top") {
+  const auto session = synthetic_session();
+  TimelineState state;
+  state.selected_task = synthetic::kSnapshotTask;
+  const auto rows = rows_of(session->model(), state);
+  REQUIRE(rows.size() > 2);
+  CHECK(rows[1].kind == RowKind::Task);
+  CHECK(rows[1].task == synthetic::kSnapshotTask);
+}
+
+TEST_CASE("timeline scene: zoomed out it folds, and stays within its budget") {
+  const auto session = synthetic_session({.workers = 8, .connections = 200});
+  TimelineState state;
+  state.expanded.insert(group_key(group_at(session->model(), synthetic::kConnectionSite)));
+  const TimeView view{0, 3'000'000'000};
+  const auto rows = rows_of(session->model(), state, view);
+  const TimelineScene scene = scene_of(session->model(), rows, view, 2000);
+  CHECK(scene.boxes.size() <= kBoxBudget);
+  CHECK(scene.boxes.size() > 1000);
+  CHECK(std::any_of(scene.items.begin(), scene.items.end(),
+                    [](const TimelineItem& item) { return item.polls > 1; }));
+}
+
+TEST_CASE("timeline scene: zoomed in, each poll is a box of its own, as long as it lasted") {
+  auto session = synthetic_session();
+  session::Model& model = session->model();
+  const TimeView view{1'500'000'000, 1'502'000'000};
+  const auto rows = rows_of(model, {}, view);
+  const TimelineScene scene = scene_of(model, rows, view);
+  std::size_t singles = 0;
+  for (const TimelineBox& box : scene.boxes) {
+    if (box.kind != BoxKind::Poll || rows[box.row].kind != RowKind::Worker) continue;
+    const TimelineItem& item = scene.items[box.item];
+    if (item.polls != 1 || item.from_ns < view.from_ns || item.to_ns > view.to_ns) continue;
+    ++singles;
+    const double width = static_cast<double>(item.to_ns - item.from_ns) * 1000 / 2'000'000;
+    CHECK(static_cast<double>(box.width_px) == Approx(std::max(width, 1.0)).margin(0.01));
+    CHECK(static_cast<double>(box.x_px) == Approx(view.x(item.from_ns, 1000)).margin(0.01));
+  }
+  CHECK(singles > 5);
+}
+
+TEST_CASE("timeline scene: boxes lie within their rows and between the edges") {
+  const auto session = synthetic_session();
+  TimelineState state;
+  state.selected_task = synthetic::kFirstConnection;
+  for (const TimeView view : {TimeView{0, 3'000'000'000}, TimeView{-2'000'000'000, 500'000'000},
+                              TimeView{2'400'000'000, 2'401'000'000}}) {
+    const auto rows = rows_of(session->model(), state, view);
+    const TimelineScene scene = scene_of(session->model(), rows, view);
+    for (const TimelineBox& box : scene.boxes) {
+      REQUIRE(box.row < rows.size());
+      REQUIRE(box.item < scene.items.size());
+      CHECK(box.x_px >= -1);
+      CHECK(box.x_px + box.width_px <= 1000 + 5);
+      CHECK(box.y_px >= rows[box.row].y_px);
+      CHECK(box.y_px + box.height_px <= rows[box.row].y_px + rows[box.row].height_px);
+    }
+  }
+}
+
+TEST_CASE("timeline scene: what was lost is a hatched gap that says how much") {
+  const auto session = synthetic_session();
+  const TimeView view{0, 3'000'000'000};
+  const auto rows = rows_of(session->model(), {}, view);
+  const TimelineScene scene = scene_of(session->model(), rows, view);
+  const auto gap = std::find_if(scene.boxes.begin(), scene.boxes.end(),
+                                [](const auto& box) { return box.kind == BoxKind::Gap; });
+  REQUIRE(gap != scene.boxes.end());
+  CHECK(gap->hatched);
+  CHECK(scene.items[gap->item].lost == synthetic::kLostEvents);
+  CHECK(rows[gap->row].kind == RowKind::Worker);
+  // However short it is, it can be seen.
+  const TimeView far{-50'000'000'000, 50'000'000'000};
+  const TimelineScene small = scene_of(session->model(), rows_of(session->model(), {}, far), far);
+  const auto still = std::find_if(small.boxes.begin(), small.boxes.end(),
+                                  [](const auto& box) { return box.kind == BoxKind::Gap; });
+  REQUIRE(still != small.boxes.end());
+  CHECK(still->width_px >= 3);
+}
+
+TEST_CASE("timeline scene: a poll that held its worker up is hatched") {
+  const auto session = synthetic_session();
+  const TimeView view{0, 3'000'000'000};
+  const auto rows = rows_of(session->model(), {}, view);
+  const TimelineScene scene = scene_of(session->model(), rows, view);
+  const auto longest = std::find_if(scene.boxes.begin(), scene.boxes.end(), [](const auto& box) {
+    return box.kind == BoxKind::Poll && box.hatched;
+  });
+  REQUIRE(longest != scene.boxes.end());
+  CHECK(scene.items[longest->item].task == synthetic::kSnapshotTask);
+  CHECK(scene.items[longest->item].to_ns - scene.items[longest->item].from_ns ==
+        synthetic::kLongPollNs);
+  // The box can be found again by its place, and so can its row.
+  const std::size_t found =
+      box_at(scene, longest->x_px + longest->width_px / 2, longest->y_px + longest->height_px / 2);
+  REQUIRE(found < scene.boxes.size());
+  CHECK(scene.items[scene.boxes[found].item].task == synthetic::kSnapshotTask);
+}
+
+TEST_CASE("timeline scene: only rows in sight get boxes") {
+  const auto session = synthetic_session();
+  const TimeView view{0, 3'000'000'000};
+  const auto rows = rows_of(session->model(), {}, view);
+  const TimelineScene scene = timeline_scene(
+      session->model(), rows, {.view = view, .width_px = 1000, .top_px = 0, .bottom_px = 70});
+  for (const TimelineBox& box : scene.boxes) CHECK(rows[box.row].y_px < 70);
+  CHECK(timeline_scene(session->model(), rows, {.view = view, .width_px = 0}).boxes.empty());
+}
+
+TEST_CASE("load strip: busy where polls are, and never more than all workers") {
+  const auto session = synthetic_session();
+  const auto load = load_strip(session->model(), 0, 3'000'000'000, 100);
+  REQUIRE(load.size() == 100);
+  for (const float share : load) {
+    CHECK(share >= 0);
+    CHECK(share <= 1);
+  }
+  CHECK(*std::max_element(load.begin(), load.end()) > 0.05f);
+  CHECK(load_strip(session->model(), 10, 10, 5) == std::vector<float>(5, 0.0f));
+  CHECK(load_strip(session->model(), 0, 10, 0).empty());
+}
+
+TEST_CASE("timeline: a session with nothing in it is laid out too") {
+  session::Model model;
+  const auto rows = rows_of(model);
+  CHECK(rows.empty());
+  CHECK(scene_of(model, rows, {0, 1'000'000}).boxes.empty());
+}
