@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "taskscope/instrumentation/endpoint.h"
@@ -36,6 +37,8 @@ class Directory {
 class Console {
  public:
   explicit Console(const std::string& path);
+  /// Over a connection that was made already.
+  explicit Console(instrumentation::Descriptor fd) : fd_(std::move(fd)) {}
 
   [[nodiscard]] bool is_connected() const noexcept { return static_cast<bool>(fd_); }
   void say(const protocol::Request& request);

@@ -2,11 +2,14 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -111,6 +114,57 @@ TEST_CASE("server: listens on TCP when told to, beyond the loopback only when to
   socklen_t size = sizeof address;
   REQUIRE(getsockname(any_port.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
   CHECK(ntohl(address.sin_addr.s_addr) == INADDR_LOOPBACK);
+}
+
+TEST_CASE("server: serves the same over TCP") {
+  const Directory directory;
+  std::string error;
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  {
+    // A port that is free now.
+    const Descriptor probe = listen_on_tcp("127.0.0.1:0", false, error);
+    REQUIRE(getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  }
+  Engine engine({.listen = "127.0.0.1:" + std::to_string(ntohs(address.sin_port)),
+                 .socket_directory = directory.path()});
+  Descriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0);
+  Console console(std::move(fd));
+  console.attach();
+  CHECK(console.count<protocol::Process>() == 1);
+  engine.finish("done");
+  CHECK(goodbye(console) == "done");
+}
+
+TEST_CASE("server: no signal is delivered to our threads, and no descriptor survives an exec") {
+  const Directory directory;
+  Engine engine({.socket_directory = directory.path()});
+  Console console(engine.socket_path());
+  console.attach();
+  int threads = 0;
+  for (const auto& tid : list("/proc/self/task")) {
+    std::ifstream status("/proc/self/task/" + tid + "/status");
+    std::string line;
+    bool is_ours = false;
+    while (std::getline(status, line)) {
+      if (line.starts_with("Name:")) is_ours = line.find("taskscope-") != std::string::npos;
+      if (!is_ours || !line.starts_with("SigBlk:")) continue;
+      ++threads;
+      const auto blocked = std::stoull(line.substr(line.find('\t')), nullptr, 16);
+      for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGUSR1, SIGPIPE, SIGALRM})
+        CHECK((blocked >> (signal - 1) & 1) == 1);
+    }
+  }
+  CHECK(threads == 3);
+  int left_open = 0;
+  for (int fd = 3; fd < 200; ++fd) {
+    const int flags = fcntl(fd, F_GETFD);
+    struct stat info{};
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0 && fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode))
+      ++left_open;
+  }
+  CHECK(left_open == 0);
 }
 
 TEST_CASE("server: a directory that is not ours alone is refused") {
