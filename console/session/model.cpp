@@ -257,13 +257,9 @@ void Model::take(protocol::Events&& chunk, const source::ChunkPlace& place) {
     lane.name = chunk.thread_name;
     cut(lane.name, limits_.string_bytes);
   }
-  for (auto& event : chunk.events) {  // a ring is in order; what says otherwise is moved up
-    if (event.ticks < work.received) {
-      event.ticks = work.received;
-      ++totals_.bogus;
-    }
-    work.received = event.ticks;
-  }
+  // A ring is in order up to the few nanoseconds for which a clock reading is used again.
+  for (auto& event : chunk.events)
+    work.received = event.ticks = std::max(event.ticks, work.received);
   const auto from = chunk.events.front().ticks;
   saw(from);
   saw(work.received);

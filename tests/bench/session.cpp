@@ -175,11 +175,14 @@ void open(const std::string& path) {
       "{\"bench\":\"open\",\"events\":%.0f,\"open_ms\":%.1f,\"full_picture_ms\":%.1f,\"session_cpu_"
       "ms\":%.1f,"
       "\"cpu_ns_an_event\":%.1f,\"model_bytes_an_event\":%.2f,\"tracks\":%zu,\"tasks\":%zu,"
-      "\"others\":%zu,\"resident_bytes_an_event\":%.2f,\"late\":%llu}\n",
+      "\"others\":%zu,\"resident_bytes_an_event\":%.2f,\"late\":%llu,\"bogus\":%llu,\"bounded\":%"
+      "llu}\n",
       events, opened, loaded, cpu, cpu * 1e6 / events, static_cast<double>(memory.total()) / events,
       memory.tracks, memory.tasks, memory.others + memory.chunks,
       static_cast<double>(resident_bytes() - before) / events,
-      static_cast<unsigned long long>(model.totals().late));
+      static_cast<unsigned long long>(model.totals().late),
+      static_cast<unsigned long long>(model.totals().bogus),
+      static_cast<unsigned long long>(model.totals().bounded));
   time_queries(model, "timeline");
   std::vector<std::uint64_t> tasks;
   for (std::uint64_t task = 1; task <= 60; ++task) tasks.push_back(task * 7);
