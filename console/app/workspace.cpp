@@ -34,6 +34,18 @@ bool due(std::int64_t& since_ms, std::int64_t now_ms, std::int64_t every_ms) {
   return true;
 }
 
+/// The same for work whose length follows the session's: it gets no more than a hundredth of the
+/// time.
+template <class Work>
+void when_due(std::int64_t& next_ms, std::int64_t now_ms, std::int64_t every_ms, Work work) {
+  if (now_ms < next_ms) return;
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  const auto took = std::chrono::steady_clock::now() - begin;
+  const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(took * 100).count();
+  next_ms = now_ms + std::max<std::int64_t>(every_ms, rest);
+}
+
 }  // namespace
 
 Workspace::~Workspace() {
@@ -189,7 +201,7 @@ void Workspace::tick_session(std::int64_t now_ms, std::int64_t budget_ns) {
 void Workspace::refresh_panels(std::int64_t now_ms) {
   session::Model& model = session_->model();
   const bool ended = !session_->live();
-  if (due(memory_ms_, now_ms, 2'000)) memory_bytes_ = model.memory().total();
+  when_due(memory_ms_, now_ms, 2'000, [&] { memory_bytes_ = model.memory().total(); });
   if (due(top_bar_ms_, now_ms, 250)) {
     top_bar_ = panels::top_bar(*session_, {.console_memory_bytes = memory_bytes_});
   }
@@ -199,18 +211,18 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
   const std::int64_t every = table_hovered_ ? 2'000 : table_.considered() > 50'000 ? 1'000 : 400;
   const bool may_renew = now_ms - table_ms_ >= every;
   if (may_renew) table_ms_ = now_ms;
-  table_.update(model, order_, may_renew);
+  table_.update(model, order_, may_renew, 20'000);
 
   if (due(tables_ms_, now_ms, 400)) {
     if (tab_ == panels::Tab::Resources) resources_ = panels::resource_table(model);
     if (tab_ == panels::Tab::Workers) workers_ = panels::worker_table(model);
     if (tab_ == panels::Tab::Losses) losses_ = panels::loss_table(model);
   }
-  if (due(problems_ms_, now_ms, 1'000)) {
+  when_due(problems_ms_, now_ms, 1'000, [&] {
     const auto findings = analysis::find_troubles(model);
     finding_count_ = findings.size();
     problems_ = panels::problem_table(model, findings);
-  }
+  });
   if (selected_ == 0) {
     inspector_.reset();
     return;
@@ -224,9 +236,7 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
       view.more_children = inspector_->more_children;
     }
     inspector_ = std::move(view);
-    if (!fresh || due(history_read_ms_, now_ms, 1'000)) {
-      panels::add_history(*session_, *inspector_);
-    }
+    when_due(history_read_ms_, now_ms, 1'000, [&] { panels::add_history(*session_, *inspector_); });
     explain();
   }
   // The stack of what one looks at is kept fresh without being asked for.

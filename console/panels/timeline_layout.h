@@ -42,7 +42,7 @@ struct TimelineRow {
 struct TimelineState {
   std::set<std::uint64_t> expanded;  ///< keys of open groups: group_key
   std::uint64_t selected_task = 0;   ///< has a row of its own at the top
-  float scroll_px = 0;
+  bool operator==(const TimelineState&) const = default;
 };
 /// Groups keep their number as long as the session lives.
 [[nodiscard]] constexpr std::uint64_t group_key(std::uint32_t group) { return group + 1; }

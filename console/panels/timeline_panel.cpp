@@ -175,7 +175,16 @@ class Drawing {
     ImGui::PushStyleColor(ImGuiCol_ChildBg, vec(colour::kPanel));
     ImGui::BeginChild("##timeline scroll", {room_.x, height}, false,
                       ImGuiWindowFlags_NoScrollWithMouse | ImGuiWindowFlags_NoNav);
-    rows_ = timeline_rows(model_, *input_.state, {.view = input_.view, .scale = theme().scale});
+    // Finding the tasks of an open group looks at many; ten times a second is enough for labels.
+    const double now_s = ImGui::GetTime();
+    if (now_s - memory_.rows_at_s >= 0.1 || !(memory_.rows_state == *input_.state) ||
+        memory_.rows.empty()) {
+      memory_.rows =
+          timeline_rows(model_, *input_.state, {.view = input_.view, .scale = theme().scale});
+      memory_.rows_state = *input_.state;
+      memory_.rows_at_s = now_s;
+    }
+    rows_.swap(memory_.rows);
     const float column = column_height(rows_);
     scroll_ = ImGui::GetScrollY();
     origin_ = ImGui::GetCursorScreenPos();  // moves with the scrolling
@@ -197,7 +206,7 @@ class Drawing {
     draw_scene(scene);
     draw_labels(height);
     handle_mouse(scene, height);
-    memory_.rows = std::move(rows_);
+    memory_.rows.swap(rows_);
 
     ImGui::SetCursorScreenPos(origin_);
     ImGui::Dummy({1, column});

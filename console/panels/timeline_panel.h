@@ -24,7 +24,9 @@ struct TimelineMemory {
   std::uint64_t load_revision = UINT64_MAX;
   std::size_t boxes = 0;  ///< of the last frame
   float lanes_x_px = 0, lanes_y_px = 0, lanes_width_px = 0, lanes_height_px = 0;  ///< on screen
-  std::vector<TimelineRow> rows;  ///< of the last frame
+  std::vector<TimelineRow> rows;  ///< of the last frame; made anew ten times a second
+  TimelineState rows_state;
+  double rows_at_s = -1;
 };
 
 /// Fills what is left of the current ImGui window.
