@@ -1,4 +1,4 @@
-#include "model_text.h"
+#include "taskscope/tests/console/session/model_text.h"
 
 #include <algorithm>
 #include <sstream>

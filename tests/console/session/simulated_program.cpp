@@ -1,4 +1,4 @@
-#include "simulated_program.h"
+#include "taskscope/tests/console/session/simulated_program.h"
 
 #include <algorithm>
 #include <random>

@@ -1,8 +1,8 @@
 // The model against a program whose every fact is known.
 #include <catch2/catch.hpp>
 
-#include "simulated_program.h"
 #include "taskscope/console/session/model.h"
+#include "taskscope/tests/console/session/simulated_program.h"
 
 using namespace taskscope;
 using console::session::kNone;

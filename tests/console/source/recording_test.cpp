@@ -2,12 +2,12 @@
 #include <fstream>
 #include <iterator>
 
-#include "model_text.h"
-#include "scripted_target.h"
-#include "simulated_program.h"
 #include "taskscope/console/session/session.h"
 #include "taskscope/console/source/file_source.h"
 #include "taskscope/protocol/trace_file.h"
+#include "taskscope/tests/console/session/model_text.h"
+#include "taskscope/tests/console/session/simulated_program.h"
+#include "taskscope/tests/console/source/scripted_target.h"
 
 using namespace taskscope;
 using console::session::Model;

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "scripted_target.h"
 #include "taskscope/console/source/open.h"
+#include "taskscope/tests/console/source/scripted_target.h"
 
 using namespace taskscope;
 using console::source::FailureKind;
