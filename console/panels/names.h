@@ -13,8 +13,8 @@ namespace taskscope::console::panels {
 
 /// What a wait is for, as far as colour tells.
 enum class WaitClass : std::uint8_t { Io, Timer, Channel, Task, Lock, Other };
-constexpr std::array kWaitClasses = {WaitClass::Io,   WaitClass::Timer, WaitClass::Channel,
-                                     WaitClass::Task, WaitClass::Lock,  WaitClass::Other};
+inline constexpr std::array kWaitClasses = {WaitClass::Io,   WaitClass::Timer, WaitClass::Channel,
+                                            WaitClass::Task, WaitClass::Lock,  WaitClass::Other};
 
 [[nodiscard]] WaitClass wait_class(const session::WaitKind& wait);
 [[nodiscard]] std::string_view name_of(WaitClass which);
