@@ -1,6 +1,7 @@
 // What recording an event costs the thread where it happens. Prints one JSON object a line.
 //
-//     taskscope-recorder-bench
+//     taskscope-recorder-bench                  what a record costs
+//     taskscope-recorder-bench attach [TASKS]   what attaching to so many waiting tasks costs
 //
 // The whole instrumentation runs: collector, server, and a consumer that reads from the socket and
 // throws away. Each figure is the best and the median of bursts that fit a ring; between two bursts
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +27,8 @@
 #include "taskscope/protocol/codec.h"
 #include "taskscope/protocol/stream_reader.h"
 #include "taskscope/runtime/observe/observer.h"
+#include "taskscope/runtime/runtime.h"
+#include "taskscope/runtime/sync/notify.h"
 
 using namespace taskscope;
 using namespace taskscope::runtime::observe;
@@ -32,6 +36,13 @@ namespace recorder = instrumentation::recorder;
 using Clock = std::chrono::steady_clock;
 
 namespace {
+
+std::uint64_t cpu_ns(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u +
+         static_cast<std::uint64_t>(time.tv_nsec);
+}
 
 /// A consumer that counts and forgets.
 class Drain {
@@ -59,7 +70,8 @@ class Drain {
   void wait_for(std::uint64_t events) const {
     while (received + lost < events) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  std::atomic<std::uint64_t> received{0}, lost{0}, bytes{0};
+  std::atomic<std::uint64_t> received{0}, lost{0}, bytes{0}, living{0}, own_cpu_ns{0};
+  std::atomic<bool> has_all{false};
 
  private:
   void say(const protocol::Request& request) const {
@@ -77,6 +89,13 @@ class Drain {
       while (const auto chunk = reader.next()) {
         if (chunk->header.kind == protocol::ChunkKind::Events) {
           received += chunk->header.events;
+        } else if (chunk->header.kind == protocol::ChunkKind::Snapshot) {
+          if (const auto update = protocol::decode(*chunk)) {
+            const auto& piece = std::get<protocol::Snapshot>(*update);
+            living += piece.tasks.size();
+            own_cpu_ns = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
+            if (piece.last) has_all = true;
+          }
         } else if (chunk->header.kind == protocol::ChunkKind::Loss) {
           if (const auto update = protocol::decode(*chunk))
             lost += std::get<protocol::Loss>(*update).events;
@@ -210,17 +229,50 @@ void run(Drain& drain) {
 
 }  // namespace
 
-int main() {
+namespace {
+
+runtime::Task<void> waits(runtime::sync::Notify& notify) { co_await notify.notified(); }
+
+/// From the connection to the end of the walk.
+void attach(instrumentation::Engine& engine, std::uint64_t tasks) {
+  runtime::sync::Notify notify;
+  runtime::Runtime runtime;
+  for (std::uint64_t i = 0; i < tasks; ++i) runtime.spawn(waits(notify)).detach();
+  while (runtime.metrics().polls < tasks) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const auto cpu = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+  const auto begin = Clock::now();
+  Drain drain(engine.socket_path());
+  while (!drain.has_all) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const double wall_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+  const auto used = cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu - drain.own_cpu_ns;
+  std::printf(
+      "{\"bench\":\"attach\",\"tasks\":%llu,\"seen\":%llu,\"wall_ms\":%.1f,"
+      "\"target_cpu_ms\":%.1f,\"bytes_per_task\":%.1f}\n",
+      static_cast<unsigned long long>(tasks), static_cast<unsigned long long>(drain.living.load()),
+      wall_ms, static_cast<double>(used) / 1e6,
+      static_cast<double>(drain.bytes) / static_cast<double>(tasks));
+  std::fflush(stdout);
+  runtime.shutdown();
+  engine.finish("done");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
   char directory[] = "/tmp/taskscope-bench-XXXXXX";
   if (mkdtemp(directory) == nullptr) return 1;
   {
     instrumentation::Engine engine(
         {.queue_bytes = std::size_t{1} << 30, .socket_directory = directory});
     if (!engine.is_listening()) return 1;
-    Drain drain(engine.socket_path());
-    std::thread worker([&] { run(drain); });
-    worker.join();
-    engine.finish("done");
+    if (count > 1 && std::strcmp(arguments[1], "attach") == 0) {
+      attach(engine, count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 1'000'000);
+    } else {
+      Drain drain(engine.socket_path());
+      std::thread worker([&] { run(drain); });
+      worker.join();
+      engine.finish("done");
+    }
   }
   rmdir(directory);
 }
