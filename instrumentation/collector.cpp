@@ -217,7 +217,7 @@ void Collector::end_watching() {
 void Collector::observe_from(ConsumerId consumer, std::uint64_t ticks) {
   for (Producer& producer : Producers::slots()) {
     const auto state = producer.state_.load(std::memory_order_acquire);
-    if (state != Producer::State::Owned && state != Producer::State::Reserved) continue;
+    if (state == Producer::State::Empty || state == Producer::State::Stocked) continue;
     producer.is_announced_ = true;
     begin_chunk(producer);
     append({.kind = EventKind::ObservedFrom, .ticks = ticks});

@@ -1,4 +1,4 @@
-#include "console.h"
+#include "taskscope/tests/instrumentation/console.h"
 
 #include <dirent.h>
 #include <poll.h>

@@ -9,9 +9,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "console.h"
 #include "taskscope/instrumentation/engine.h"
 #include "taskscope/instrumentation/recorder.h"
+#include "taskscope/tests/instrumentation/console.h"
 
 using namespace taskscope;
 using namespace taskscope::instrumentation;

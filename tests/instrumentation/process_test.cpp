@@ -12,7 +12,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "console.h"
+#include "taskscope/tests/instrumentation/console.h"
 
 using namespace taskscope;
 using namespace taskscope::test;

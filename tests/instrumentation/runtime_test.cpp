@@ -12,7 +12,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "console.h"
 #include "taskscope/instrumentation/engine.h"
 #include "taskscope/runtime/runtime.h"
 #include "taskscope/runtime/sync/mpsc.h"
@@ -20,6 +19,7 @@
 #include "taskscope/runtime/sync/notify.h"
 #include "taskscope/runtime/time/sleep.h"
 #include "taskscope/runtime/time/timeout.h"
+#include "taskscope/tests/instrumentation/console.h"
 
 using namespace taskscope;
 using namespace taskscope::instrumentation;
