@@ -131,6 +131,7 @@ struct Tie {
 struct Member {
   std::size_t depth = 0;  ///< awaiting functions between holding and waiting
   Notify gate;
+  Mutex<> own;  ///< held all the time; others may wait for it
   Site where;
 };
 
@@ -325,6 +326,7 @@ Task<void> be_member(std::shared_ptr<Ring> ring, std::size_t i) {
     static_cast<void>(ring->outgoing(i).sender->try_send(0));
   if (ring->incoming(i).kind == Kind::Receive)
     static_cast<void>(ring->incoming(i).sender->try_send(0));
+  const auto own = co_await ring->members[i].own.lock();
   co_await hold(*ring, i);
 }
 
@@ -379,7 +381,7 @@ void say_deadlock(const Curator& curator, const Closed& closed) {
   Planted planted{.trouble = "deadlock",
                   .kind = "deadlock",
                   .certainty = closed.certain ? "certain" : "suspect"};
-  planted.shape = std::to_string(count) + " members";
+  planted.shape = counted(count, "member");
   std::string waits;
   for (std::size_t k = 0; k < count; ++k) {
     const std::size_t i = (first + k) % count;
@@ -407,8 +409,23 @@ void say_deadlock(const Curator& curator, const Closed& closed) {
 }
 
 /// Somebody who waits for a member of a ring, or for another of his kind.
+enum class Way { Task, Mutex, SameLine, Follower };
+constexpr Way kWays[] = {Way::Task, Way::Mutex, Way::SameLine, Way::Follower, Way::Follower};
+constexpr const char* name_of(Way way) {
+  switch (way) {
+    case Way::Task:
+      return "for a member";
+    case Way::Mutex:
+      return "for another mutex of a member";
+    case Way::SameLine:
+      return "in line with a member";
+    case Way::Follower:
+      return "for one of them";
+  }
+  return "";
+}
 struct Follower {
-  enum class Way { Member, MutexOfMember, Follower } way = Way::Member;
+  Way way = Way::Task;
   std::size_t target = 0;
   std::size_t depth = 0;
   Mutex<> own;
@@ -417,27 +434,37 @@ struct Follower {
 struct Queue {
   std::shared_ptr<Ring> ring;
   std::deque<Follower> followers;
-  std::atomic<std::size_t> arrived{0};
 };
+
+/// Null: it waits for a task.
+Mutex<>* wanted_by(Queue& queue, const Follower& follower) {
+  switch (follower.way) {
+    case Way::Task:
+      break;
+    case Way::Mutex:
+      return &queue.ring->members[follower.target].own;
+    case Way::SameLine:
+      return &queue.ring->ties[follower.target].mutex;
+    case Way::Follower:
+      return &queue.followers[follower.target].own;
+  }
+  return nullptr;
+}
 
 Task<void> follow(Queue& queue, Follower& follower, std::size_t depth) {
   if (depth > 0) {
     co_await follow(queue, follower, depth - 1);
-  } else if (follower.way == Follower::Way::Member) {
+  } else if (Mutex<>* const wanted = wanted_by(queue, follower)) {
+    const auto guard = co_await here(follower.where, wanted->lock());
+  } else {
     JoinHandle<void>& handle = queue.ring->handles[follower.target];
     co_await here(follower.where, handle);
-  } else {
-    Mutex<>& wanted = follower.way == Follower::Way::Follower
-                          ? queue.followers[follower.target].own
-                          : queue.ring->ties[follower.target].mutex;
-    const auto guard = co_await here(follower.where, wanted.lock());
   }
 }
 
 Task<void> be_follower(std::shared_ptr<Queue> queue, std::size_t i) {
   Follower& follower = queue->followers[i];
   const auto guard = co_await follower.own.lock();
-  queue->arrived.fetch_add(1, std::memory_order_release);
   co_await follow(*queue, follower, follower.depth);
 }
 
@@ -457,36 +484,35 @@ void plant_stuck_behind(Curator& curator, Shape& shape) {
   Handles handles;
   std::vector<ResourceId> resources;
   std::string ways;
+  std::vector<bool> joined;
+  for (std::size_t i = 0; i < closed.tasks.size(); ++i)
+    joined.push_back(closed.ring->incoming(i).kind == Kind::Join);
   for (std::size_t i = 0; i < count; ++i) {
     Follower& follower = queue->followers.emplace_back();
     follower.depth = shape.between(0, 4);
-    if (i > 0 && shape.once_in(2)) {
-      follower.way = Follower::Way::Follower;
-      follower.target = shape.between(0, i - 1);
-    } else {
-      follower.target = shape.between(0, closed.tasks.size() - 1);
-      if (closed.ring->ties[follower.target].kind != Kind::Join && shape.once_in(2))
-        follower.way = Follower::Way::MutexOfMember;
+    follower.target = shape.between(0, closed.tasks.size() - 1);
+    follower.way = shape.one_of(kWays);
+    // A handle is for one, and not every tie has a line to stand in.
+    if ((follower.way == Way::Task && joined[follower.target]) ||
+        (follower.way == Way::SameLine && closed.ring->ties[follower.target].kind == Kind::Join) ||
+        (follower.way == Way::Follower && i == 0)) {
+      follower.way = Way::Mutex;
     }
+    if (follower.way == Way::Task) joined[follower.target] = true;
+    if (follower.way == Way::Follower) follower.target = shape.between(0, i - 1);
     // One after the other: a follower that is followed has taken its mutex by then.
     Tasks one;
     one.push_back(be_follower(queue, i));
     handles.push_back(std::move(curator.spawn("stuck behind a ring", std::move(one)).front()));
     runtime::task::Resource* resource = nullptr;
-    if (follower.way == Follower::Way::Follower)
-      resource = &queue->followers[follower.target].own.resource();
-    if (follower.way == Follower::Way::MutexOfMember)
-      resource = &closed.ring->ties[follower.target].mutex.resource();
+    if (Mutex<>* const wanted = wanted_by(*queue, follower)) resource = &wanted->resource();
     curator.until([&] {
       const Seen seen = curator.look(handles[i].id());
       return resource != nullptr ? seen.waits_on(WaitOp::Lock, resource->id())
                                  : seen.waits_for(closed.tasks[follower.target]);
     });
     resources.push_back(resource != nullptr ? resource->id() : ResourceId::None);
-    const char* const way = follower.way == Follower::Way::Member     ? "a member"
-                            : follower.way == Follower::Way::Follower ? "another one"
-                                                                      : "a member's mutex";
-    ways += std::string(i == 0 ? ": " : ", ") + way;
+    ways += std::string(i == 0 ? ": " : ", ") + name_of(follower.way);
   }
   Planted planted{.trouble = "stuck-behind",
                   .kind = "stuck-behind",

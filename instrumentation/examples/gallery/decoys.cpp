@@ -80,7 +80,7 @@ void plant_contended(Curator& curator, Shape& shape) {
     return curator.look(handles.back().id()).waits_on(WaitOp::Lock, shared->mutex.resource().id());
   });
   curator.say_decoy("contended", handles,
-                    std::to_string(kTasks) + " tasks and one mutex, whose holder " +
+                    counted(kTasks, "task") + " and one mutex, whose holder " +
                         (use == Use::Counts   ? "counts"
                          : use == Use::Yields ? "yields"
                                               : "sleeps a millisecond"));
@@ -137,7 +137,7 @@ void plant_timeout_cycle(Curator& curator, Shape& shape) {
     return true;
   });
   curator.say_decoy("timeout-cycle", handles,
-                    std::to_string(count) + " members, the first waits for " + in_ms(patience) +
+                    counted(count, "member") + ", the first waits for " + in_ms(patience) +
                         ", depth " + std::to_string(depth));
 }
 
@@ -284,7 +284,7 @@ void plant_signal_semaphore(Curator& curator, Shape& shape) {
   append(handles, curator.spawn("gives signals", std::move(one)));
   curator.say_decoy("signal-semaphore", handles,
                     (holds ? "a task that holds the only permit waits for another"
-                           : std::to_string(count) + " tasks wait") +
+                           : counted(count, "task") + " wait") +
                         std::string(", signalled every ") + in_ms(time));
 }
 
@@ -454,7 +454,7 @@ void plant_long_sleep(Curator& curator, Shape& shape) {
       return seen.waits_on(WaitOp::Sleep) || seen.waits_on(WaitOp::Tick);
     });
   }
-  curator.say_decoy("long-sleep", handles, std::to_string(count) + " tasks");
+  curator.say_decoy("long-sleep", handles, counted(count, "task"));
 }
 
 }  // namespace taskscope::gallery

@@ -8,6 +8,10 @@ std::string place(const Site& site) {
   return std::string(site.file_name()) + ':' + std::to_string(site.line());
 }
 
+std::string counted(std::size_t count, std::string_view what) {
+  return std::to_string(count) + ' ' + std::string(what) + (count == 1 ? "" : "s");
+}
+
 Line& Line::text(std::string_view key, std::string_view value) {
   std::string quoted = "\"";
   for (const char letter : value) {

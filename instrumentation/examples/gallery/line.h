@@ -1,6 +1,7 @@
 /// One line of JSON on stdout.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -16,6 +17,9 @@ using runtime::observe::TaskId;
 
 /// "file:line"
 [[nodiscard]] std::string place(const Site& site);
+
+/// "1 task", "2 tasks"
+[[nodiscard]] std::string counted(std::size_t count, std::string_view what);
 
 /// Texts are our own: printable, but for quotes and backslashes.
 class Line {

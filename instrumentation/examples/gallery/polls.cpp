@@ -321,7 +321,7 @@ void plant_starved(Curator& curator, Shape& shape) {
   Planted planted{.trouble = "starved", .kind = "starvation", .certainty = "certain"};
   planted.tasks = ids_of(starved);
   planted.where = where;
-  planted.shape = std::to_string(count) + " tasks on the only worker of a runtime, woken through " +
+  planted.shape = counted(count, "task") + " on the only worker of a runtime, woken through " +
                   (bell == Bell::Notify      ? "a notification"
                    : bell == Bell::Semaphore ? "permits"
                                              : "channels") +
@@ -369,7 +369,7 @@ void plant_large_frame(Curator& curator, Shape& shape) {
   planted.tasks = ids_of(handles);
   planted.where = place(*where.front());
   planted.shape =
-      std::to_string(count) + " tasks with " + std::to_string(kBytes[size]) + " bytes on the frame";
+      counted(count, "task") + " with " + std::to_string(kBytes[size]) + " bytes on the frame";
   planted.more.number("bytes", curator.look(handles.front().id()).frame_bytes);
   curator.say(planted);
 }

@@ -78,7 +78,7 @@ void plant_lost_permit(Curator& curator, Shape& shape) {
   planted.tasks = ids_of(waiting);
   planted.resources = {counter->semaphore.id()};
   planted.where = place(counter->where.front());
-  planted.shape = std::to_string(permits) + " permits forgotten by tasks that " +
+  planted.shape = counted(permits, "permit") + " forgotten by tasks that " +
                   (ends ? "ended, " : "live, ") + std::to_string(count) + " waiting, depth " +
                   std::to_string(depth);
   planted.more.ids<TaskId>("by", ids_of(leaking));
@@ -260,7 +260,7 @@ void plant_slow_consumer(Curator& curator, Shape& shape) {
   planted.tasks = ids_of(consumer);
   planted.resources = {belt->resource->id()};
   planted.where = place(belt->where.front());
-  planted.shape = std::to_string(count) + " senders, capacity " + std::to_string(capacity) +
+  planted.shape = counted(count, "sender") + ", capacity " + std::to_string(capacity) +
                   ", a message in " + std::to_string(belt->rest.count()) + " ms, the consumer " +
                   (pace == Pace::Sleeps   ? "sleeps"
                    : pace == Pace::Blocks ? "waits for a blocking call"

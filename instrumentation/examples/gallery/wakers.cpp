@@ -120,8 +120,8 @@ void plant_lost_waker(Curator& curator, Shape& shape) {
                .certainty = "certain",
                .tasks = std::move(lost),
                .where = std::move(where),
-               .shape = std::to_string(count) + " tasks, depth " + std::to_string(depth) +
-                        ", waker " + name_of(loss)});
+               .shape = counted(count, "task") + ", depth " + std::to_string(depth) + ", waker " +
+                        name_of(loss)});
 }
 
 namespace {
@@ -189,7 +189,7 @@ void plant_self_wakes(Curator& curator, Shape& shape) {
     curator.until([&] { return one->wakes.load(std::memory_order_acquire) > 200; });
   Planted planted{.trouble = "self-wakes", .kind = "self-wakes", .certainty = "certain"};
   planted.tasks = ids_of(handles);
-  planted.shape = std::to_string(count) + " tasks, " +
+  planted.shape = counted(count, "task") + ", " +
                   (in_arms ? "two arms that notify each other" : "a future that polls itself");
   planted.where = place(restless.front()->where);
   if (in_arms) {
