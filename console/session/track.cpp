@@ -31,17 +31,15 @@ std::size_t Track::Segment::memory_bytes() const noexcept {
   std::size_t sum = sizeof(Segment) + bytes_of(starts) + bytes_of(durations) + bytes_of(queued) +
                     bytes_of(tags) + bytes_of(wide_starts) + bytes_of(wide_durations) +
                     bytes_of(wide_queued) + bytes_of(wide_tags) + bytes_of(waits);
-  for (const auto& level : levels) sum += bytes_of(level);
-  return sum;
+  return sum + bytes_of(fine);
 }
 
-void Track::grow(std::vector<Node>& nodes, std::size_t index, const Row& row) {
+void Track::add(Node& node, const Row& row, bool is_first) {
   const auto duration = row.to - row.from;
-  if (index == nodes.size()) {
-    nodes.push_back({row.from, row.to, duration, row.queued, duration, row.tag});
+  if (is_first) {
+    node = {row.from, row.to, duration, row.queued, duration, row.tag};
     return;
   }
-  Node& node = nodes[index];
   node.to = row.to;
   node.busy += duration;
   node.queued += row.queued;
@@ -83,15 +81,19 @@ std::uint64_t Track::append(const Row& given) {
   }
   part.waits.push_back(row.wait);
 
-  std::size_t position = part.rows;
-  for (auto& level : part.levels) grow(level, position /= kFanOut, row);
+  const std::size_t position = part.rows;
+  if (position % kFanOut == 0) part.fine.emplace_back();
+  add(part.fine.back(), row, position % kFanOut == 0);
+  add(part.middle[position / (kFanOut * kFanOut)], row, position % (kFanOut * kFanOut) == 0);
+  add(part.whole, row, position == 0);
   // A level comes into being when the one below it outgrows one node, and takes over what is there.
   if (upper_.empty()) upper_.emplace_back();
   for (std::size_t k = 0; k < upper_.size(); ++k) {
     const auto at = static_cast<std::size_t>(index >> (4 * (k + 1)));
-    if (k + 1 == upper_.size() && at == 1 && upper_[k].size() == 1)
-      upper_.push_back({upper_[k].front()});
-    grow(upper_[k], at, row);
+    const bool is_first = at == upper_[k].size();
+    if (is_first && at == 1 && k + 1 == upper_.size()) upper_.push_back({upper_[k].front()});
+    if (is_first) upper_[k].emplace_back();
+    add(upper_[k][at], row, is_first);
   }
   ++part.rows;
   ++count_;
@@ -112,9 +114,9 @@ Row Track::row(std::uint64_t number) const {
 }
 
 std::uint64_t Track::row_after(std::uint64_t ticks) const {
-  const auto part = std::partition_point(
-      segments_.begin(), segments_.end(),
-      [&](const auto& candidate) { return candidate->levels[2].front().to <= ticks; });
+  const auto part =
+      std::partition_point(segments_.begin(), segments_.end(),
+                           [&](const auto& candidate) { return candidate->whole.to <= ticks; });
   if (part == segments_.end()) return count_;
   std::size_t low = 0, high = (*part)->rows;
   while (low < high) {
@@ -129,7 +131,7 @@ std::uint64_t Track::row_after(std::uint64_t ticks) const {
 }
 
 void Track::drop_before(std::uint64_t ticks) {
-  while (segments_.size() > 1 && segments_.front()->levels[2].front().to <= ticks) {
+  while (segments_.size() > 1 && segments_.front()->whole.to <= ticks) {
     segments_.pop_front();
     ++first_segment_;
   }
@@ -177,12 +179,21 @@ class Track::Query {
       return;
     }
     const auto end = std::min(last_part, track_.first_segment_ + track_.segments_.size());
-    for (auto i = std::max(first_part, track_.first_segment_); i < end && !past_; ++i)
+    constexpr std::uint64_t kAhead = 4;
+    for (auto i = std::max(first_part, track_.first_segment_); i < end && !past_; ++i) {
+      if (i + kAhead < track_.first_segment_ + track_.segments_.size()) {
+        const auto& soon = track_.segment(i + kAhead);
+        for (std::size_t k = 0; k < kFanOut; k += 2)
+          __builtin_prefetch(&soon.middle[k]);
+        __builtin_prefetch(&soon.whole);
+        __builtin_prefetch(&soon);
+      }
       within(track_.segment(i), 2, 0);
+    }
   }
 
   void within(const Segment& part, std::size_t level, std::size_t index) {
-    const Node& node = part.levels[level][index];
+    const Node& node = part.node(level, index);
     if (outside(node)) return;
     const std::size_t rows_each = std::size_t{1} << (4 * (level + 1));
     const auto begin = index * rows_each, end = std::min<std::size_t>(part.rows, begin + rows_each);
@@ -191,7 +202,7 @@ class Track::Query {
       return;
     }
     if (level > 0) {
-      const auto below = part.levels[level - 1].size();
+      const auto below = part.nodes(level - 1);
       for (std::size_t i = index * kFanOut; i < std::min(below, (index + 1) * kFanOut) && !past_;
            ++i)
         within(part, level - 1, i);

@@ -78,7 +78,9 @@ class Track {
     std::vector<std::uint32_t> starts, durations, queued, tags;
     std::vector<std::uint64_t> wide_starts, wide_durations, wide_queued, wide_tags;
     std::vector<std::uint16_t> waits;
-    std::array<std::vector<Node>, 3> levels;  // of 16, 256 and 4096 rows
+    std::vector<Node> fine;            // of 16 rows
+    std::array<Node, kFanOut> middle;  // of 256
+    Node whole;                        // of 4096
     [[nodiscard]] bool wide() const noexcept { return !wide_starts.empty(); }
     [[nodiscard]] std::uint64_t start(std::size_t i) const noexcept {
       return base + (wide() ? wide_starts[i] : starts[i]);
@@ -92,6 +94,13 @@ class Track {
     [[nodiscard]] std::uint64_t queue(std::size_t i) const noexcept {
       return wide() ? wide_queued[i] : queued[i];
     }
+    /// Levels 0, 1 and 2: fine, middle, whole.
+    [[nodiscard]] const Node& node(std::size_t level, std::size_t index) const noexcept {
+      return level == 0 ? fine[index] : level == 1 ? middle[index] : whole;
+    }
+    [[nodiscard]] std::size_t nodes(std::size_t level) const noexcept {
+      return (rows + (std::size_t{kFanOut} << (4 * level)) - 1) >> (4 * (level + 1));
+    }
     void widen();
     [[nodiscard]] std::size_t memory_bytes() const noexcept;
   };
@@ -100,7 +109,7 @@ class Track {
   [[nodiscard]] const Segment& segment(std::uint64_t index) const {
     return *segments_[static_cast<std::size_t>(index - first_segment_)];
   }
-  static void grow(std::vector<Node>& nodes, std::size_t index, const Row& row);
+  static void add(Node& node, const Row& row, bool is_first);
 
   std::deque<std::unique_ptr<Segment>> segments_;
   std::vector<std::vector<Node>> upper_;  // of 16, 256, ... segments, by absolute index
