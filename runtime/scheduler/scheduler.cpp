@@ -325,10 +325,13 @@ std::uint64_t Scheduler::next_deadline_ns() noexcept {
 }
 
 void Scheduler::timer_inserted(time::Timers& timers, std::uint64_t deadline_ns) noexcept {
-  // A worker that enters a timer into its own wheel looks at it before it sleeps; and should it get
+  // A worker that enters a timer into its own wheel says so before it sleeps; and should it get
   // stuck, the watch does.
   const Context& here = context();
   if (here.worker != nullptr && &here.worker->timers_ == &timers) return;
+  wake_driver_before(deadline_ns);
+}
+void Scheduler::wake_driver_before(std::uint64_t deadline_ns) noexcept {
   // seq_cst on both sides: the sleeper publishes its deadline and then reads the wheels; this
   // thread has written the wheel and now reads the sleeper's deadline. One of them sees the other.
   const auto sleeps_until_ns = driver_deadline_ns_.load(std::memory_order_seq_cst);

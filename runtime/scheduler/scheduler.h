@@ -88,6 +88,8 @@ class Scheduler final : public observe::Inspector {
   friend class Worker;
 
   void advance_timers(std::uint64_t now_ns, task::WakeBatch& batch);
+  /// Wakes the worker in the driver if it sleeps past a deadline that is in a wheel.
+  void wake_driver_before(std::uint64_t deadline_ns) noexcept;
   [[nodiscard]] std::uint64_t next_deadline_ns() noexcept;
   [[nodiscard]] bool begin_watch(std::uint32_t worker) noexcept;
   void end_watch(std::uint32_t worker) noexcept;

@@ -267,6 +267,8 @@ void Worker::sleep_until_woken() {
     park_word_.exchange(kAwake, std::memory_order_acq_rel);
     return;
   }
+  // Who sleeps in the driver has not seen the timers that were entered here since.
+  scheduler_.wake_driver_before(timers_.next_deadline_ns());
   const bool watching = scheduler_.begin_watch(index_);
   const bool timed = watching && quiet_watches_ < kQuietWatches;
   if (watching) scheduler_.watch_is_deep_.store(!timed, std::memory_order_seq_cst);
