@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstdio>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "taskscope/instrumentation/census.h"
 #include "taskscope/instrumentation/collector.h"
@@ -59,11 +61,23 @@ struct Engine::Parts {
                 .listen = options.listen,
                 .listen_beyond_loopback = options.listen_beyond_loopback,
                 .queue_bytes = options.queue_bytes},
-               dictionary, [this] { collector.wake(); }),
+               dictionary, [this] { wake(); }),
         census(inspectors_of_process(), dictionary, server, options.stacks),
         collector(Producers::of_process(), inspectors_of_process(), dictionary, server, census) {}
 
+  /// News at the server. The first brings the threads that only work while somebody watches.
+  void wake() {
+    {
+      const std::lock_guard lock(mutex);
+      if (!std::exchange(has_started, true) && !(census.start() && collector.start()))
+        std::fputs("taskscope: cannot start a thread; consoles wait in vain\n", stderr);
+    }
+    collector.wake();
+  }
+
   std::chrono::milliseconds linger;
+  std::mutex mutex;          // guards has_started
+  bool has_started = false;  // or never shall
   Dictionary dictionary;
   Server server;
   Census census;
@@ -74,8 +88,7 @@ struct Engine::Parts {
 Engine::Engine(const Options& options) {
   Producers::of_process().configure(ring_sizes(options));
   parts_ = std::make_unique<Parts>(options);
-  parts_->is_listening =
-      parts_->collector.start() && parts_->census.start() && parts_->server.start();
+  parts_->is_listening = parts_->server.start();
   static std::once_flag forks;
   std::call_once(forks, [] { pthread_atfork(nullptr, nullptr, &switch_off_in_child); });
   set_observer_of_process();
@@ -95,6 +108,10 @@ void Engine::wait_for_consumer() { parts_->collector.wait_for_consumer(); }
 
 void Engine::finish(const std::string& reason) {
   running_engine.store(nullptr, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(parts_->mutex);
+    parts_->has_started = true;
+  }
   parts_->collector.finish();
   parts_->census.finish(parts_->linger / 2);
   parts_->server.finish(reason, parts_->linger);

@@ -4,7 +4,7 @@
 ///       taskscope::instrumentation::init();
 ///       ...
 ///
-/// Nothing is recorded until a console attaches; until then two threads sleep.
+/// Nothing is recorded until a console attaches; until then one thread sleeps.
 #pragma once
 
 #include <chrono>
@@ -42,7 +42,8 @@ struct Options {
   std::string socket_directory = {};
 };
 
-/// Makes the process observable. Call it at the start of main, before the first Runtime is built.
+/// Makes the process observable. Call it at the start of main, before the first Runtime is built;
+/// in a daemon after its forks, since a forked child is switched off.
 ///
 /// Shape    returns at once, with Switch::Wait when a console has attached. Only the first call
 ///          counts; true if the process is observable now.

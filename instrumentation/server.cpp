@@ -24,6 +24,8 @@ namespace {
 constexpr std::size_t kMaxConsumers = 64;
 /// A connection that has not said hello by then is closed.
 constexpr std::chrono::seconds kHelloLimit{10};
+/// How long connections wait when the program has no descriptors left.
+constexpr std::chrono::seconds kAcceptPause{1};
 constexpr std::size_t kChunksPerWrite = 32;
 /// A queue that is filled to less than this share has room for a walk.
 constexpr std::size_t kRoomShare = 4;
@@ -114,7 +116,8 @@ void Server::run() {
     const auto now = Clock::now();
     polled.push_back({wakeup_.get(), POLLIN, 0});
     const bool is_accepting = now >= accept_again;
-    if (!is_accepting) timeout_ms = 1000;
+    if (!is_accepting)
+      timeout_ms = static_cast<int>(std::chrono::milliseconds(kAcceptPause).count());
     polled.push_back({is_accepting && unix_.fd ? unix_.fd.get() : -1, POLLIN, 0});
     polled.push_back({is_accepting && tcp_ ? tcp_.get() : -1, POLLIN, 0});
     {
@@ -149,11 +152,10 @@ void Server::run() {
       if ((events & (POLLERR | POLLNVAL)) != 0 || (events & (POLLHUP | POLLIN)) == POLLHUP)
         consumer.is_gone = true;
     }
-    if ((polled[1].revents & POLLIN) != 0) accept_from(unix_.fd, true);
-    if ((polled[2].revents & POLLIN) != 0) accept_from(tcp_, false);
-    if (((polled[1].revents | polled[2].revents) & POLLIN) != 0 &&
-        (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
-      accept_again = Clock::now() + std::chrono::seconds(1);
+    bool can_accept = true;
+    if ((polled[1].revents & POLLIN) != 0) can_accept = accept_from(unix_.fd, true);
+    if ((polled[2].revents & POLLIN) != 0) can_accept = accept_from(tcp_, false) && can_accept;
+    if (!can_accept) accept_again = Clock::now() + kAcceptPause;
 
     bool is_changed = false;
     {
@@ -168,10 +170,9 @@ void Server::run() {
   }
 }
 
-void Server::accept_from(const Descriptor& listener, bool is_unix) {
-  errno = 0;
+bool Server::accept_from(const Descriptor& listener, bool is_unix) {
   Descriptor fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!fd) return;
+  if (!fd) return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
   auto consumer = std::make_unique<Consumer>();
   consumer->fd = std::move(fd);
   std::string refusal;
@@ -193,7 +194,7 @@ void Server::accept_from(const Descriptor& listener, bool is_unix) {
     consumers_.emplace(added->id, std::move(consumer));
   }
   if (!refusal.empty()) refuse(*added, refusal);
-  errno = 0;
+  return true;
 }
 
 void Server::read_from(Consumer& consumer) {
@@ -247,8 +248,9 @@ void Server::answer(Consumer& consumer, protocol::Request request) {
 }
 
 void Server::greet(Consumer& consumer, bool is_probe) {
+  const protocol::Process description = describe_process();
   const std::lock_guard order(publishing_);
-  auto process = protocol::encode(describe_process(), sequence_);
+  auto process = protocol::encode(description, sequence_);
   const auto definitions = dictionary_->all();
   const std::lock_guard lock(mutex_);
   const auto queue = [&](protocol::Result<protocol::Bytes> bytes) {

@@ -115,7 +115,8 @@ class Server {
   using ChunkPtr = std::shared_ptr<const Chunk>;
 
   void run();
-  void accept_from(const Descriptor& listener, bool is_unix);
+  /// False when the process has no descriptors left.
+  bool accept_from(const Descriptor& listener, bool is_unix);
   void read_from(Consumer& consumer);
   void answer(Consumer& consumer, protocol::Request request);
   void write_to(Consumer& consumer);

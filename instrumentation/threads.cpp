@@ -20,7 +20,6 @@ std::thread start_thread(const char* name, std::function<void()> body) {
   std::thread thread;
   try {
     thread = std::thread([name, work = std::move(body)] {
-      pthread_setname_np(pthread_self(), name);
       try {
         work();
       } catch (const std::exception& error) {
@@ -28,6 +27,7 @@ std::thread start_thread(const char* name, std::function<void()> body) {
         std::fprintf(stderr, "taskscope: %s stopped: %s\n", name, error.what());
       }
     });
+    pthread_setname_np(thread.native_handle(), name);
   } catch (const std::system_error&) {
     // Told by joinable().
   }
