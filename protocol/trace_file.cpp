@@ -32,6 +32,7 @@ constexpr BytesView kTrailerMagic = "TSKINDEX";
 constexpr std::size_t kTrailerBytes = 16;
 constexpr std::size_t kIndexPartBytes = 1u << 20;
 constexpr std::uint64_t kCopyFlag = 1;
+constexpr double kLongestNs = 9e18;  // 285 years: what a signed count of ns holds
 
 Error system_error(const std::string& what) {
   return {ErrorCode::System, what + ": " + std::strerror(errno)};
@@ -601,12 +602,13 @@ Result<Verification> verify(const std::string& path) {
     }
   }
   if (first_point && last_point->ticks > first_point->ticks &&
+      last_point->monotonic_ns > first_point->monotonic_ns &&
       result.last_ticks > result.first_ticks) {
     const auto ns_per_tick =
         static_cast<double>(last_point->monotonic_ns - first_point->monotonic_ns) /
         static_cast<double>(last_point->ticks - first_point->ticks);
-    result.duration_ns = static_cast<std::uint64_t>(
-        static_cast<double>(result.last_ticks - result.first_ticks) * ns_per_tick);
+    const double ns = static_cast<double>(result.last_ticks - result.first_ticks) * ns_per_tick;
+    result.duration_ns = static_cast<std::uint64_t>(std::min(ns, kLongestNs));
   }
   return result;
 }
