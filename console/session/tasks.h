@@ -219,10 +219,12 @@ class TaskTable {
     __builtin_prefetch(&in_await_group_[slot], 1);
   }
   /// The second step, once the row itself is near.
-  void prefetch_histograms(std::uint64_t id) const noexcept {
+  void prefetch_beside(std::uint64_t id) const noexcept {
     const auto slot = index_.find(id);
-    if (slot == kNone || task(slot).histograms == kNone) return;
+    if (slot == kNone) return;
     const Task& row = task(slot);
+    __builtin_prefetch(row.waits.data(), 1);
+    if (row.histograms == kNone) return;
     const auto& times = histograms_at(row.histograms);
     __builtin_prefetch(times.polls.near(row.last_poll_to - row.last_poll_from), 1);
     __builtin_prefetch(times.scheduled.near(row.last_poll_from - row.last_wake.ticks), 1);
