@@ -157,7 +157,7 @@ void Workspace::draw_lower(float width, float height) {
                               {.layout = &table_,
                                .order = &order_,
                                .selected = selected_,
-                               .renewing = false,
+                               .frozen = paused_,
                                .focus_filter = focus_filter_,
                                .scroll_to_selected = scroll_to_selected_},
                               table_memory_, actions_);

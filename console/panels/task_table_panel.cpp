@@ -115,8 +115,12 @@ void draw_titles(const TaskTableInput& input, Actions& actions) {
 }
 
 void draw_row(const session::Model& model, const session::Task& task, const TaskTableInput& input,
-              Actions& actions) {
-  const TaskCells cells = task_cells(model, task);
+              TaskTableMemory& memory, Actions& actions) {
+  TaskCells fresh;
+  if (!input.frozen) fresh = task_cells(model, task);
+  const TaskCells& cells =
+      input.frozen ? memory.cells.try_emplace(task.id, task_cells(model, task)).first->second
+                   : fresh;
   const bool selected = task.id == input.selected;
   ImGui::TableNextRow(ImGuiTableRowFlags_None, px(24));
   for (int i = 0; i < kTaskColumns; ++i) {
@@ -189,6 +193,7 @@ void draw_row(const session::Model& model, const session::Task& task, const Task
 
 void draw_task_table(const session::Model& model, const TaskTableInput& input,
                      TaskTableMemory& memory, Actions& actions) {
+  if (!input.frozen) memory.cells.clear();
   draw_tools(input, memory, actions);
   const ImVec2 room = ImGui::GetContentRegionAvail();
   if (room.y < px(60)) return;
@@ -229,7 +234,7 @@ void draw_task_table(const session::Model& model, const TaskTableInput& input,
       for (int i = clipper.DisplayStart; i < clipper.DisplayEnd; ++i) {
         const session::Task* task = input.layout->task(model, static_cast<std::size_t>(i));
         if (task != nullptr) {
-          draw_row(model, *task, input, actions);
+          draw_row(model, *task, input, memory, actions);
         } else {
           ImGui::TableNextRow(ImGuiTableRowFlags_None, row_height);
         }

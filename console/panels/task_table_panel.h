@@ -1,6 +1,8 @@
 /// Draws the task table: only the rows in sight, however many there are.
 #pragma once
 
+#include <unordered_map>
+
 #include "taskscope/console/panels/task_table_layout.h"
 
 namespace taskscope::console::panels {
@@ -9,7 +11,7 @@ struct TaskTableInput {
   const TaskTableLayout* layout = nullptr;
   const TaskOrder* order = nullptr;
   std::uint64_t selected = 0;
-  bool renewing = false;
+  bool frozen = false;        ///< paused: what was shown stays
   bool focus_filter = false;  ///< the user asked for it with a key
   bool scroll_to_selected = false;
 };
@@ -17,7 +19,8 @@ struct TaskTableInput {
 /// Kept between frames.
 struct TaskTableMemory {
   char filter[256] = {};
-  std::size_t first_row = 0, rows_in_sight = 0;  ///< of the last frame
+  std::size_t first_row = 0, rows_in_sight = 0;        ///< of the last frame
+  std::unordered_map<std::uint64_t, TaskCells> cells;  ///< shown while frozen
 };
 
 /// Fills what is left of the current ImGui window.

@@ -562,16 +562,18 @@ TimelineScene timeline_scene(session::Model& model, const std::vector<TimelineRo
   return SceneBuilder(model, rows, options).build();
 }
 
-std::size_t box_at(const TimelineScene& scene, float x_px, float y_px) {
+std::size_t box_at(const TimelineScene& scene, const std::vector<TimelineRow>& rows, float x_px,
+                   float y_px) {
+  const std::size_t row = row_at(rows, y_px);
+  std::size_t beside = SIZE_MAX;
   // Boxes narrower than a pointer can aim at are taken from 1 px beside them.
   for (std::size_t i = scene.boxes.size(); i-- > 0;) {
     const TimelineBox& box = scene.boxes[i];
-    if (x_px >= box.x_px - 1 && x_px <= box.x_px + box.width_px + 1 && y_px >= box.y_px &&
-        y_px < box.y_px + box.height_px) {
-      return i;
-    }
+    if (box.row != row || x_px < box.x_px - 1 || x_px > box.x_px + box.width_px + 1) continue;
+    if (y_px >= box.y_px && y_px < box.y_px + box.height_px) return i;
+    if (beside == SIZE_MAX) beside = i;
   }
-  return SIZE_MAX;
+  return beside;
 }
 
 std::size_t row_at(const std::vector<TimelineRow>& rows, float y_px) {

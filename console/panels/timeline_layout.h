@@ -115,8 +115,10 @@ struct SceneOptions {
                                            const std::vector<TimelineRow>& rows,
                                            const SceneOptions& options);
 
-/// The topmost box at the place; its number, or SIZE_MAX.
-[[nodiscard]] std::size_t box_at(const TimelineScene& scene, float x_px, float y_px);
+/// The topmost box at the place, else one above or below it in its row, as low boxes are hard to
+/// aim at; its number, or SIZE_MAX.
+[[nodiscard]] std::size_t box_at(const TimelineScene& scene, const std::vector<TimelineRow>& rows,
+                                 float x_px, float y_px);
 /// The row at the place; its number, or SIZE_MAX.
 [[nodiscard]] std::size_t row_at(const std::vector<TimelineRow>& rows, float y_px);
 

@@ -448,7 +448,7 @@ class Drawing {
     draw->AddLine({io.MousePos.x, lanes_from_.y}, {io.MousePos.x, lanes_to_.y}, rgb(0xffffff, 36),
                   1);
     const std::size_t found =
-        box_at(scene, io.MousePos.x - lanes_from_.x, io.MousePos.y - origin_.y);
+        box_at(scene, rows_, io.MousePos.x - lanes_from_.x, io.MousePos.y - origin_.y);
     if (found >= scene.boxes.size() || memory_.selecting) return;
     const TimelineBox& box = scene.boxes[found];
     const TimelineItem& item = scene.items[box.item];

@@ -163,8 +163,8 @@ TEST_CASE("timeline scene: a poll that held its worker up is hatched") {
   CHECK(scene.items[longest->item].to_ns - scene.items[longest->item].from_ns ==
         synthetic::kLongPollNs);
   // The box can be found again by its place, and so can its row.
-  const std::size_t found =
-      box_at(scene, longest->x_px + longest->width_px / 2, longest->y_px + longest->height_px / 2);
+  const std::size_t found = box_at(scene, rows, longest->x_px + longest->width_px / 2,
+                                   longest->y_px + longest->height_px / 2);
   REQUIRE(found < scene.boxes.size());
   CHECK(scene.items[scene.boxes[found].item].task == synthetic::kSnapshotTask);
 }
