@@ -11,8 +11,8 @@
 #include <map>
 #include <set>
 
-#include "small_session.h"
 #include "taskscope/protocol/trace_file.h"
+#include "taskscope/tests/console/app/commands/small_session.h"
 #include "taskscope/tests/support/json.h"
 
 using namespace taskscope;

@@ -1,4 +1,4 @@
-#include "small_session.h"
+#include "taskscope/tests/console/app/commands/small_session.h"
 
 namespace taskscope::tests {
 namespace {
