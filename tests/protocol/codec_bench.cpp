@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <vector>
 
-#include "sample_updates.h"
 #include "taskscope/protocol/codec.h"
+#include "taskscope/tests/protocol/sample_updates.h"
 
 using namespace taskscope::protocol;
 

@@ -1,4 +1,4 @@
-#include "sample_updates.h"
+#include "taskscope/tests/protocol/sample_updates.h"
 
 #include <limits>
 

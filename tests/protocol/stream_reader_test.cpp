@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "sample_updates.h"
 #include "taskscope/protocol/codec.h"
+#include "taskscope/tests/protocol/sample_updates.h"
 
 using namespace taskscope::protocol;
 

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <random>
 
-#include "sample_updates.h"
+#include "taskscope/tests/protocol/sample_updates.h"
 
 using namespace taskscope::protocol;
 namespace fs = std::filesystem;

@@ -1,4 +1,4 @@
-#include "json.h"
+#include "taskscope/tests/support/json.h"
 
 #include <charconv>
 
