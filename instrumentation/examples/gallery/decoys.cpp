@@ -53,7 +53,9 @@ Handles spawn_wanting(Curator& curator, const TheShared& shared, std::size_t cou
 
 namespace {
 
-enum class Use { Counts, Yields, Sleeps };
+enum class Use { Yields, Sleeps, Asks };
+
+Task<void> answer_at_once() { co_return; }
 
 Task<void> contend(TheShared shared, Use use) {
   for (;;) {
@@ -61,6 +63,10 @@ Task<void> contend(TheShared shared, Use use) {
     shared->rounds.fetch_add(1, std::memory_order_relaxed);
     if (use == Use::Yields) co_await runtime::yield_now();
     if (use == Use::Sleeps) co_await time::sleep(1ms);
+    if (use == Use::Asks) {
+      auto child = runtime::spawn(answer_at_once());
+      co_await child;
+    }
   }
 }
 
@@ -68,7 +74,7 @@ Task<void> contend(TheShared shared, Use use) {
 
 void plant_contended(Curator& curator, Shape& shape) {
   constexpr std::size_t kTasks = 10'000;
-  constexpr Use kUses[] = {Use::Counts, Use::Yields, Use::Sleeps};
+  constexpr Use kUses[] = {Use::Yields, Use::Sleeps, Use::Asks};
   const Use use = shape.one_of(kUses);
   const auto shared = std::make_shared<Shared>();
   Tasks tasks;
@@ -81,9 +87,9 @@ void plant_contended(Curator& curator, Shape& shape) {
   });
   curator.say_decoy("contended", handles,
                     counted(kTasks, "task") + " and one mutex, whose holder " +
-                        (use == Use::Counts   ? "counts"
-                         : use == Use::Yields ? "yields"
-                                              : "sleeps a millisecond"));
+                        (use == Use::Yields   ? "yields"
+                         : use == Use::Sleeps ? "sleeps a millisecond"
+                                              : "waits for a child"));
 }
 
 // --- timeout-cycle

@@ -103,32 +103,37 @@ void spawn_load(Curator& curator) {
   const auto crowd = std::make_shared<Crowd>();
   struct Group {
     const char* name;
-    Tasks tasks;
+    Site site = Site::current();  // of the group: a call site each
+    Tasks tasks = {};
   };
-  std::array<Group, 6> groups{Group{"counts together", {}}, Group{"passes the gate", {}},
-                              Group{"writes messages", {}}, Group{"reads messages", {}},
-                              Group{"asks around", {}},     Group{"keeps time", {}}};
+  Group counting{"counts together"};
+  Group passing{"passes the gate"};
+  Group writing{"writes messages"};
+  Group reading{"reads messages"};
+  Group asking{"asks around"};
+  Group timing{"keeps time"};
   std::optional<mpsc::Sender<std::size_t>> sender;
   for (std::size_t i = 0; i < curator.options().load; ++i) {
     const std::size_t role = i % 8;  // of eight, a reader and three writers
     if (role == 0) {
       auto ends = mpsc::channel<std::size_t>(4);
       sender.emplace(std::move(ends.first));
-      groups[3].tasks.push_back(read_messages(std::move(ends.second)));
+      reading.tasks.push_back(read_messages(std::move(ends.second)));
     } else if (role < 4) {
-      groups[2].tasks.push_back(write_messages(*sender, i));
+      writing.tasks.push_back(write_messages(*sender, i));
     } else if (role == 4) {
-      groups[4].tasks.push_back(ask_around(i));
+      asking.tasks.push_back(ask_around(i));
     } else if (role == 5) {
-      groups[5].tasks.push_back(keep_time(crowd, i));
+      timing.tasks.push_back(keep_time(crowd, i));
     } else if (role == 6) {
-      groups[1].tasks.push_back(pass_the_gate(crowd, i));
+      passing.tasks.push_back(pass_the_gate(crowd, i));
     } else {
-      groups[0].tasks.push_back(count_together(crowd, i));
+      counting.tasks.push_back(count_together(crowd, i));
     }
   }
-  for (auto& group : groups) {
-    if (!group.tasks.empty()) static_cast<void>(curator.spawn(group.name, std::move(group.tasks)));
+  for (Group* group : {&counting, &passing, &writing, &reading, &asking, &timing}) {
+    if (!group->tasks.empty())
+      static_cast<void>(curator.spawn(group->name, std::move(group->tasks), group->site));
   }
 }
 
