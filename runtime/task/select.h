@@ -136,16 +136,12 @@ class [[nodiscard]] Select final : public Arms<T...> {
                        kBiased ? 0 : next_random() % static_cast<std::uint32_t>(sizeof...(T)));
   }
   Result await_resume() {
-    std::optional<Result> result;
-    std::exception_ptr failure;
-    try {
-      take(result, std::index_sequence_for<T...>{});
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    this->destroy_all();
-    if (failure) std::rethrow_exception(failure);
-    return std::move(*result);
+    // After the result is in place, or while its exception travels.
+    const struct Losers {
+      ~Losers() { select.destroy_all(); }
+      Select& select;
+    } losers{*this};
+    return take<0>();
   }
   void arm_done(Arm& arm) noexcept override {
     if (this->satisfied_) return;
@@ -154,17 +150,16 @@ class [[nodiscard]] Select final : public Arms<T...> {
   }
 
  private:
-  template <std::size_t... I>
-  void take(std::optional<Result>& result, std::index_sequence<I...>) {
-    ((I == winner_ ? take_one<I>(result) : void()), ...);
-  }
   template <std::size_t I>
-  void take_one(std::optional<Result>& result) {
+  Result take() {
+    if constexpr (I + 1 < sizeof...(T)) {
+      if (winner_ != I) return take<I + 1>();
+    }
     if constexpr (std::is_void_v<decltype(this->template promise<I>().take())>) {
       this->template promise<I>().take();
-      result.emplace(std::in_place_index<I>);
+      return Result(std::in_place_index<I>);
     } else {
-      result.emplace(std::in_place_index<I>, this->template promise<I>().take());
+      return Result(std::in_place_index<I>, this->template promise<I>().take());
     }
   }
 

@@ -1,6 +1,7 @@
 #include "taskscope/runtime/sync/mpsc.h"
 
 #include <array>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <memory>
@@ -53,13 +54,13 @@ Task<int> receive_one(mpsc::Receiver<int>& from) {
 }
 
 struct CountsDeaths {
-  explicit CountsDeaths(int& counter) : count(&counter) {}
+  explicit CountsDeaths(std::atomic<int>& counter) : count(&counter) {}
   CountsDeaths(CountsDeaths&& other) noexcept : count(std::exchange(other.count, nullptr)) {}
   CountsDeaths& operator=(CountsDeaths&&) = delete;
   ~CountsDeaths() {
     if (count != nullptr) ++*count;
   }
-  int* count;
+  std::atomic<int>* count;
 };
 
 }  // namespace
@@ -238,11 +239,12 @@ TEST_CASE("a permit keeps a place, and its message counts even when the channel 
 
 TEST_CASE("senders are told when the receiver is gone, and what was queued is destroyed") {
   auto runtime = runtime_with(2);
-  int deaths = 0;
-  const auto body = [](Runtime& inspected, int& count) -> Task<std::string> {
+  std::atomic<int> deaths{0};
+  const auto body = [](Runtime& inspected, std::atomic<int>& count) -> Task<std::string> {
     auto [sender, receiver] = mpsc::channel<CountsDeaths>(1, "receiver gone");
     auto queued = sender.try_send(CountsDeaths(count));
-    const auto waits_for_place = [](mpsc::Sender<CountsDeaths> to, int& counter) -> Task<bool> {
+    const auto waits_for_place = [](mpsc::Sender<CountsDeaths> to,
+                                    std::atomic<int>& counter) -> Task<bool> {
       CountsDeaths message(counter);
       const auto sent = co_await to.send(std::move(message));
       co_return sent.has_value();

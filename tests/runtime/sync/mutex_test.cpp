@@ -263,9 +263,5 @@ TEST_CASE("a task that only locks lets others run: the cooperative budget") {
     co_await locking;
     co_return true;
   };
-  const auto spawned = [](Task<bool> inner) -> Task<bool> {
-    auto handle = spawn(std::move(inner));
-    co_return co_await handle;
-  };
-  CHECK(runtime.block_on(spawned(body())));
+  CHECK(runtime.block_on(on_worker(body())));
 }

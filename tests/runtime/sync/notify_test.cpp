@@ -28,10 +28,6 @@ Task<bool> pending(Notify& notify) {
   const auto result = co_await select_biased(notify.notified(), at_once());
   co_return result.index() == 0;
 }
-Task<std::string> on_worker(Task<std::string> inner) {
-  auto handle = spawn(std::move(inner));
-  co_return co_await handle;
-}
 
 }  // namespace
 

@@ -103,7 +103,7 @@ TEST_CASE("an acquire() that is cancelled passes on what had gathered for it") {
     while (semaphore.available_permits() != 2) co_await yield_now();
     co_return log;
   };
-  CHECK(runtime.block_on(body(runtime)) == "n");
+  CHECK(runtime.block_on(on_worker(body(runtime))) == "n");
 }
 
 TEST_CASE("an acquire() that is cancelled after its permits were granted passes them on") {
@@ -124,7 +124,7 @@ TEST_CASE("an acquire() that is cancelled after its permits were granted passes 
 }
 
 TEST_CASE("closing a semaphore ends all waits with an empty permit") {
-  auto runtime = runtime_with(2);
+  auto runtime = runtime_with(1);
   const auto body = [](Runtime& inspected) -> Task<std::string> {
     Semaphore semaphore(1, "closed");
     std::string log;
@@ -140,13 +140,7 @@ TEST_CASE("closing a semaphore ends all waits with an empty permit") {
     if (!semaphore.is_closed() || semaphore.available_permits() != 1) co_return "permits";
     co_return log;
   };
-  // One worker at a time appends: the tasks of one thread.
-  auto single = runtime_with(1);
-  const auto outer = [](Task<std::string> inner) -> Task<std::string> {
-    auto handle = spawn(std::move(inner));
-    co_return co_await handle;
-  };
-  CHECK(single.block_on(outer(body(single))) == std::string(40, '-'));
+  CHECK(runtime.block_on(on_worker(body(runtime))) == std::string(40, '-'));
 }
 
 TEST_CASE("many waits are served by one add_permits") {
@@ -163,11 +157,7 @@ TEST_CASE("many waits are served by one add_permits") {
     for (auto& handle : handles) co_await handle;
     co_return log == std::string(100, 'x') ? semaphore.available_permits() : 0;
   };
-  const auto outer = [](Task<std::size_t> inner) -> Task<std::size_t> {
-    auto handle = spawn(std::move(inner));
-    co_return co_await handle;
-  };
-  CHECK(runtime.block_on(outer(body(runtime))) == 100);
+  CHECK(runtime.block_on(on_worker(body(runtime))) == 100);
 }
 
 TEST_CASE("watchers see every holder of a semaphore") {

@@ -73,6 +73,14 @@ inline Runtime runtime_with(unsigned workers) {
   return Builder::multi_thread().worker_threads(workers).build();
 }
 
+/// Runs `inner` on a worker instead of the thread of block_on: with one worker nothing runs beside
+/// it.
+template <class T>
+Task<T> on_worker(Task<T> inner) {
+  auto handle = spawn(std::move(inner));
+  co_return co_await handle;
+}
+
 inline Task<void> at_once() { co_return; }
 inline Task<void> yields(int times) {
   for (int i = 0; i < times; ++i) co_await yield_now();
