@@ -102,3 +102,13 @@ TEST_CASE("sleep: a runtime shuts down with sleepers of every length") {
     runtime.spawn(sleeps_at_least(std::chrono::milliseconds(i * i))).detach();
   }
 }
+
+TEST_CASE("sleep: a worker that goes to sleep tells the one in the driver of its timers") {
+  auto runtime = Builder::multi_thread().worker_threads(2).build();
+  // Each round one worker enters a timer while the other one may sleep in the driver without end.
+  int early = 0;
+  for (int round = 0; round < 200; ++round) {
+    early += runtime.block_on(await_handle(runtime.spawn(sleeps_at_least(1ms)))) ? 0 : 1;
+  }
+  CHECK(early == 0);
+}
