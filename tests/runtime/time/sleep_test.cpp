@@ -57,6 +57,14 @@ Task<bool> block_until_fired() {
   co_return result.index() == 1;
 }
 
+Task<bool> yields(int times) {
+  for (int i = 0; i < times; ++i) co_await yield_now();
+  co_return true;
+}
+Task<bool> yields_and_sleeps(int times) {
+  for (int i = 0; i < times; ++i) co_await yield_now();
+  co_return co_await sleeps_at_least(1ms);
+}
 Task<bool> await_handle(JoinHandle<bool> handle) { co_return co_await std::move(handle); }
 
 }  // namespace
@@ -105,10 +113,14 @@ TEST_CASE("sleep: a runtime shuts down with sleepers of every length") {
 
 TEST_CASE("sleep: a worker that goes to sleep tells the one in the driver of its timers") {
   auto runtime = Builder::multi_thread().worker_threads(2).build();
-  // Each round one worker enters a timer while the other one may sleep in the driver without end.
+  // One worker runs out of work and sleeps in the driver without end; then the other one enters a
+  // timer and sleeps, too. How long each has to do differs from round to round.
   int early = 0;
-  for (int round = 0; round < 200; ++round) {
-    early += runtime.block_on(await_handle(runtime.spawn(sleeps_at_least(1ms)))) ? 0 : 1;
+  for (int round = 0; round < 300; ++round) {
+    auto brief = runtime.spawn(yields(round % 7 * 10));
+    auto sleeper = runtime.spawn(yields_and_sleeps(round % 11 * 10));
+    early += runtime.block_on(await_handle(std::move(sleeper))) ? 0 : 1;
+    early += runtime.block_on(await_handle(std::move(brief))) ? 0 : 1;
   }
   CHECK(early == 0);
 }
