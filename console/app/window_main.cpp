@@ -164,7 +164,7 @@ int run_screenshot(const ScreenshotOptions& options) {
   if (session != nullptr) {
     workspace.adopt(std::move(session));
     workspace.tick(now_ms(), kPumpNs);
-    if (options.view == "inspector" || options.view == "overview") workspace.select_busiest();
+    if (options.view == "inspector") workspace.select_busiest();
   }
   // Layouts settle within a few frames. A live target goes on while they are drawn; the start
   // screen waits until its search is over.

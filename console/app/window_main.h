@@ -12,7 +12,7 @@ namespace taskscope::console::app {
 /// overview    timeline above, tasks below, the inspector beside them
 /// timeline    the timeline as large as it gets
 /// tasks · workers · resources · problems      that table as large as it gets
-/// inspector   overview with the busiest task selected
+/// inspector   overview with the busiest task selected and its group open
 /// start       the start screen; TARGET may be empty
 struct WindowOptions {
   std::string target;      ///< pid, name, socket path, host:port or file; empty: the start screen

@@ -442,7 +442,11 @@ void Workspace::select_busiest() {
       if (task != nullptr && (busiest == nullptr || task->busy > busiest->busy)) busiest = task;
     }
   }
-  if (busiest != nullptr) select_task(busiest->id);
+  if (busiest == nullptr) return;
+  select_task(busiest->id);
+  if (busiest->call_group != session::kNone) {
+    timeline_.expanded.insert(panels::group_key(busiest->call_group));
+  }
 }
 
 std::string Workspace::recording_path() const {

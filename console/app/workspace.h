@@ -70,7 +70,7 @@ class Workspace {
   void wait_for_search() {
     if (searching_.valid()) searching_.wait();
   }
-  /// Selects the task that was busiest, where none is selected.
+  /// Selects the task that was busiest and opens its group, where none is selected.
   void select_busiest();
   /// Everything is computed anew at the next tick, however recent: before a picture is taken.
   void refresh_all();
