@@ -447,6 +447,7 @@ std::vector<TimelineRow> timeline_rows(const session::Model& model, const Timeli
     if (task != nullptr) {
       const StateText is = state_text(model, *task);
       row.label = task->name().empty() ? "task " + std::to_string(id) : std::string(task->name());
+      if (!task->name().empty()) row.place = std::to_string(id);
       row.detail = is.text;
       row.swatch = is.colour;
     } else {

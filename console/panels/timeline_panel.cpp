@@ -223,10 +223,7 @@ class Drawing {
     for (const TimelineRow& row : rows_) {
       if (!in_sight(row, height)) continue;
       const float y1 = origin_.y + row.y_px, y2 = y1 + row.height_px;
-      if (row.kind == RowKind::Section) {
-        draw->AddRectFilled({at_.x, y1}, {at_.x + room_.x, y2}, colour::kHeader);
-        continue;
-      }
+      if (row.kind == RowKind::Section) continue;
       draw->AddRectFilled({lanes_from_.x, y1}, {lanes_to_.x, y2 - 1}, colour::kLane);
       draw->AddLine({at_.x, y2 - 1}, {lanes_to_.x, y2 - 1}, colour::kLine, 1);
     }
@@ -247,6 +244,11 @@ class Drawing {
     for (const std::int64_t tick : ticks.at_ns) {
       const float x = std::round(screen_x(tick));
       draw->AddLine({x, lanes_from_.y}, {x, bottom}, rgb(0xffffff, 10), 1);
+    }
+    for (const TimelineRow& row : rows_) {
+      if (row.kind != RowKind::Section || !in_sight(row, height)) continue;
+      const float y = origin_.y + row.y_px;
+      draw->AddRectFilled({at_.x, y}, {at_.x + room_.x, y + row.height_px}, colour::kHeader);
     }
   }
 
@@ -387,14 +389,21 @@ class Drawing {
           }
           break;
         }
-        case RowKind::Task:
+        case RowKind::Task: {
           x += px(row.group == session::kNone ? 0 : 33);
           draw_icon(draw, Icon::Dot, {x + px(4), y + row.height_px / 2}, px(9), row.swatch);
           x += px(14);
+          const float room = right - x - detail_width - px(10);
           draw_text(draw, theme().small,
                     row.task == input_.state->selected_task ? colour::kAccent : colour::kDim,
-                    {x, middle(theme().small)}, right - x - detail_width - px(8), row.label);
+                    {x, middle(theme().small)}, room, row.label);
+          const float used = std::ceil(text_width(theme().small, row.label)) + px(8);
+          if (used + text_width(theme().small_mono, row.place) < room) {
+            draw_text(draw, theme().small_mono, colour::kFaint,
+                      {x + used, middle(theme().small_mono)}, room - used, row.place);
+          }
           break;
+        }
         case RowKind::More:
           draw_text(draw, theme().small, colour::kFaint, {at_.x + px(47), middle(theme().small)},
                     lanes_to_.x - at_.x - px(60), row.label);
