@@ -148,6 +148,14 @@ void drive(scheduler::Scheduler& scheduler, Header& header,
   }
 }
 
+void awaited_twice() noexcept {
+  std::fputs(
+      "taskscope: a JoinHandle was awaited by two tasks at once; let one of them await it and tell "
+      "the other\n",
+      stderr);
+  std::abort();
+}
+
 void miscompiled_coroutine() noexcept {
   std::fputs(
       "taskscope: the compiler misplaced a coroutine frame (GCC 12 does for some coroutines); see "

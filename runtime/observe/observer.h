@@ -63,8 +63,13 @@ inline std::atomic<Observer*> observer{nullptr};  // written once by set_observe
 
 /// True when somebody wants this group of events. Checked before a clock is read.
 /// Relaxed: the mask publishes nothing; a hook that sees it late records late.
-[[nodiscard]] inline bool wants(Event event) noexcept {
+/// TASKSCOPE_WITHOUT_HOOKS compiles the hooks out, to measure what they cost (tests/bench/hooks).
+[[nodiscard]] inline bool wants([[maybe_unused]] Event event) noexcept {
+#if defined(TASKSCOPE_WITHOUT_HOOKS)
+  return false;
+#else
   return (detail::mask.load(std::memory_order_relaxed) & static_cast<std::uint32_t>(event)) != 0;
+#endif
 }
 
 /// The process's observer. Only meaningful after `wants` said yes or from Runtime's constructor.

@@ -59,6 +59,9 @@ inline void abort(Header& task) noexcept {
   if (task.state.to_cancelled()) submit(&task);
 }
 
+/// Aborts: two tasks await one JoinHandle at a time, and only one of them could be woken.
+[[noreturn]] void awaited_twice() noexcept;
+
 /// Waits until a task is complete. Registers the awaiting branch in the task's one slot.
 class JoinWaiter : public Waiter {
  public:
@@ -90,6 +93,7 @@ class JoinWaiter : public Waiter {
 
  private:
   bool enlist() noexcept {
+    if (joined_->state.has_join_waker()) awaited_twice();
     // The slot keeps this task's memory: the wake may come when the wait is over and the task gone.
     branch_->task->add_reference();
     joined_->join_task = branch_->task;

@@ -93,6 +93,9 @@ class State {
 
   /// Acquire: pairs with to_complete; the result may be read.
   [[nodiscard]] bool is_complete() const noexcept { return (load() & kComplete) != 0; }
+  [[nodiscard]] bool has_join_waker() const noexcept {
+    return (load() & (kJoinWaker | kComplete)) == kJoinWaker;
+  }
   [[nodiscard]] bool is_cancelled() const noexcept { return (load() & kCancelled) != 0; }
   [[nodiscard]] std::uint64_t load() const noexcept {
     return word_.load(std::memory_order_acquire);
