@@ -19,8 +19,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "console.h"
-#include "json.h"
+#include "taskscope/tests/instrumentation/console.h"
+#include "taskscope/tests/instrumentation/gallery/json.h"
 
 extern char** environ;
 

@@ -1,4 +1,4 @@
-#include "json.h"
+#include "taskscope/tests/instrumentation/gallery/json.h"
 
 #include <charconv>
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "sync_support.h"
 #include "taskscope/runtime/time/timeout.h"
+#include "taskscope/tests/runtime/sync/sync_support.h"
 
 using namespace taskscope::runtime;
 using namespace taskscope::runtime::sync_test;

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "sync_support.h"
 #include "taskscope/runtime/time/timeout.h"
+#include "taskscope/tests/runtime/sync/sync_support.h"
 
 using namespace taskscope::runtime;
 using namespace taskscope::runtime::sync_test;

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "sync_support.h"
 #include "taskscope/runtime/sync/mpsc.h"
 #include "taskscope/runtime/sync/mutex.h"
 #include "taskscope/runtime/sync/notify.h"
 #include "taskscope/runtime/sync/oneshot.h"
 #include "taskscope/runtime/sync/semaphore.h"
+#include "taskscope/tests/runtime/sync/sync_support.h"
 
 using namespace taskscope::runtime;
 using namespace taskscope::runtime::sync_test;
