@@ -257,8 +257,23 @@ TEST_CASE("runtime: attaching late lists every live task with call site, wait an
   constexpr std::size_t kWaiting = 1000;
   for (std::size_t i = 0; i < kWaiting; ++i) runtime.spawn(outer(notify)).detach();
   runtime.spawn(holds(mutex, notify)).detach();
+  // A poll counts when it begins; the tasks wait when it has ended.
+  struct Busy final : runtime::observe::TaskVisitor {
+    std::size_t count = 0;
+    void visit(const runtime::observe::TaskView& task) override {
+      if (task.state != runtime::observe::TaskState::Idle) ++count;
+    }
+  };
   const auto settle = [&](std::uint64_t polls) {
-    while (runtime.metrics().polls < polls) std::this_thread::yield();
+    for (;;) {
+      Busy busy;
+      runtime::observe::TaskCursor cursor;
+      while (!cursor.done) {
+        runtime.inspector().visit_tasks(cursor, 256, runtime::observe::Detail::Facts, busy);
+      }
+      if (busy.count == 0 && runtime.metrics().polls >= polls) return;
+      std::this_thread::yield();
+    }
   };
   settle(kWaiting + 1);
   runtime.spawn(wants_the_lock(mutex)).detach();
