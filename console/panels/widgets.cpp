@@ -1,5 +1,7 @@
 #include "taskscope/console/panels/widgets.h"
 
+#include <imgui_internal.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -244,6 +246,13 @@ bool begin_tooltip(float width) {
 }
 
 void end_tooltip() {
+  // A tooltip has the size of what it held a frame ago. One that holds more now would be cut for
+  // that frame: it is shown again from the next one on, whole.
+  ImGuiWindow* window = ImGui::GetCurrentWindow();
+  const ImVec2 begin = window->DC.CursorStartPos, end = window->DC.CursorMaxPos;
+  const bool grew = end.x - begin.x > window->ContentSize.x + 0.5f ||
+                    end.y - begin.y > window->ContentSize.y + 0.5f;
+  if (grew) window->Hidden = true;
   ImGui::EndTooltip();
   ImGui::PopStyleVar();
 }
