@@ -51,6 +51,7 @@ void report(std::vector<Finding>& out, const Model& model, const Thresholds& thr
     finding.kind = kind;
     finding.certainty = certainty;
     finding.site = site;
+    finding.task_count = suspects.size();
     finding.text = sentence(suspects, site);
     finding.since_ns = model.clock().ns(suspects.front().since);
     for (const Suspect& suspect : suspects) {
@@ -69,8 +70,28 @@ void report(std::vector<Finding>& out, const Model& model, const Thresholds& thr
 
 std::string_view name_of(FindingKind kind) {
   switch (kind) {
+    case FindingKind::Deadlock:
+      return "deadlock";
+    case FindingKind::StuckBehind:
+      return "stuck-behind";
+    case FindingKind::Orphan:
+      return "orphan";
+    case FindingKind::LostWaker:
+      return "lost-waker";
+    case FindingKind::NeverYielded:
+      return "never-yielded";
     case FindingKind::BlockingPoll:
       return "blocking-poll";
+    case FindingKind::PermitLeak:
+      return "permit-leak";
+    case FindingKind::SlowConsumer:
+      return "slow-consumer";
+    case FindingKind::Starvation:
+      return "starvation";
+    case FindingKind::SelfWakes:
+      return "self-wakes";
+    case FindingKind::TimerBurst:
+      return "timer-burst";
     case FindingKind::LargeFrame:
       return "large-frame";
   }

@@ -11,7 +11,22 @@
 
 namespace taskscope::console::analysis {
 
-enum class FindingKind : std::uint8_t { BlockingPoll, LargeFrame };
+/// In the order of their weight: what stops a program for good comes first.
+enum class FindingKind : std::uint8_t {
+  Deadlock,
+  StuckBehind,
+  Orphan,
+  LostWaker,
+  NeverYielded,
+  BlockingPoll,
+  PermitLeak,
+  SlowConsumer,
+  Starvation,
+  SelfWakes,
+  TimerBurst,
+  LargeFrame,
+};
+constexpr int kFindingKinds = 12;
 enum class Certainty : std::uint8_t { Suspect, Certain };
 
 [[nodiscard]] std::string_view name_of(FindingKind kind);  ///< "blocking-poll"
@@ -25,19 +40,28 @@ struct Thresholds {
   std::size_t tasks_per_finding = 100;  ///< ids named; the sentence counts all
 };
 
-/// Tasks of one call site with one trouble.
+/// One trouble.
 struct Finding {
   FindingKind kind = FindingKind::BlockingPoll;
   Certainty certainty = Certainty::Suspect;
-  std::vector<std::uint64_t> tasks;  ///< worst first
-  std::uint64_t resource = 0;
-  std::uint32_t site = 0;
-  std::int64_t since_ns = 0;  ///< session time
-  std::string text;           ///< the sentence a person reads
-};
+  /// Who is in trouble: a deadlock's members in the order of the cycle, smallest id first; else the
+  /// worst first. At most Thresholds::tasks_per_finding.
+  std::vector<std::uint64_t> tasks;
+  std::vector<std::uint64_t> others;     ///< who is to blame, or suffers: holders, the hog, senders
+  std::vector<std::uint64_t> resources;  ///< of a deadlock in the order of the cycle
+  std::uint32_t site = 0;                ///< where: the await, or the spawn call
+  std::size_t task_count = 0;            ///< of all, named or not
+  std::int64_t since_ns = 0;             ///< session time
+  std::int64_t until_ns = 0;             ///< session time of its end; 0: it goes on
+  std::string text;                      ///< the sentence a person reads
 
-/// Worst first. Looks at the tasks that are kept, once each.
-[[nodiscard]] std::vector<Finding> find_troubles(const session::Model& model,
-                                                 const Thresholds& thresholds = {});
+  [[nodiscard]] bool active() const noexcept { return until_ns == 0; }
+};
+using Findings = std::vector<Finding>;
+
+/// What looks like trouble at this moment, worst first. Without the confirmation that the kinds
+/// named in Diagnosis need, and without a past.
+[[nodiscard]] Findings find_troubles(const session::Model& model,
+                                     const Thresholds& thresholds = {});
 
 }  // namespace taskscope::console::analysis

@@ -30,10 +30,12 @@ bool Session::pump(std::chrono::nanoseconds budget) {
           model_.flush();
         else
           model_.end(state == source::SourceState::Dead, source_->end_reason());
+        if (after_each_) after_each_(model_);
       }
       break;
     }
     model_.apply(std::move(chunk->update), chunk->place);
+    if (after_each_) after_each_(model_);
   } while (std::chrono::steady_clock::now() - begin < budget);
   const auto stats = source_->stats();
   if (stats.readable_from != 0) model_.drop_chunks_before(stats.readable_from);

@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "taskscope/console/session/model.h"
@@ -41,6 +43,9 @@ class Session {
   /// Pumps to the end of the source, or as long as `at_most` for one that goes on.
   void pump_to_end(std::chrono::milliseconds at_most);
 
+  /// Called with the model after each chunk and at the end, by whoever pumps.
+  void after_each_chunk(std::function<void(const Model&)> call) { after_each_ = std::move(call); }
+
   /// Everything the source had is in the model, and no more will come.
   [[nodiscard]] bool finished() const noexcept { return finished_; }
 
@@ -68,6 +73,7 @@ class Session {
  private:
   std::unique_ptr<source::Source> source_;
   Model model_;
+  std::function<void(const Model&)> after_each_;
   bool finished_ = false;
 };
 

@@ -214,7 +214,8 @@ void write_findings(JsonWriter& json, const Model& model) {
     json.key("tasks").array();
     for (const auto task : finding.tasks) json.value(task);
     json.end_array();
-    json.member("resource", finding.resource).member("where", place_words(model, finding.site));
+    json.member("resource", finding.resources.empty() ? 0 : finding.resources.front());
+    json.member("where", place_words(model, finding.site));
     json.member("since_ns", finding.since_ns - model.begin_ns()).member("text", finding.text);
     json.end_object();
   }
