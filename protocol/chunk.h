@@ -39,6 +39,9 @@ enum class ChunkKind : std::uint32_t {
   Snapshot = 6,
   Samples = 7,
   Goodbye = 8,
+  Modules = 9,       // since 1.1
+  NativeStack = 10,  // since 1.1
+  Symbols = 11,      // since 1.1; never sent by a target
   Hello = 16,
   Subscribe = 17,
   RequestSnapshot = 18,
@@ -49,7 +52,8 @@ enum class ChunkKind : std::uint32_t {
 /// lost chunks.
 [[nodiscard]] constexpr bool is_reliable(ChunkKind kind) noexcept {
   return kind == ChunkKind::Process || kind == ChunkKind::Sites || kind == ChunkKind::ClockPoint ||
-         kind == ChunkKind::Loss || kind == ChunkKind::Goodbye;
+         kind == ChunkKind::Loss || kind == ChunkKind::Goodbye || kind == ChunkKind::Modules ||
+         kind == ChunkKind::Symbols;
 }
 
 enum class Compression : std::uint32_t { None = 0, Zstd = 1 };

@@ -423,6 +423,75 @@ Result<Update> decode_goodbye(BytesView body) {
   return Update(Goodbye{message->reason()});
 }
 
+// --- native stacks
+
+constexpr std::size_t kMaxLines = 64;  // of one symbol: calls inlined into each other
+
+Result<Update> decode_modules(BytesView body) {
+  const auto message = parse<wire::v1::Modules>(body, "the modules can't be read");
+  if (!message) return message.error();
+  if (static_cast<std::size_t>(message->modules_size()) > kMaxModules)
+    return too_large("too many modules in one chunk");
+  std::vector<Module> modules;
+  modules.reserve(static_cast<std::size_t>(message->modules_size()));
+  for (const auto& from : message->modules()) {
+    Module& module = modules.emplace_back();
+    module.id = from.id();
+    module.begin = from.begin();
+    module.end = from.end();
+    module.bias = from.bias();
+    module.path = from.path();
+    module.build_id = from.build_id();
+  }
+  return Update(std::move(modules));
+}
+
+Result<Update> decode_native_stack(BytesView body) {
+  const auto message = parse<wire::v1::NativeStack>(body, "the native stack can't be read");
+  if (!message) return message.error();
+  const int frames = message->addresses_size();
+  if (static_cast<std::size_t>(frames) > kMaxNativeFrames)
+    return too_large("too many frames in one native stack");
+  NativeStack stack;
+  stack.ticks = message->ticks();
+  stack.since_ticks = message->since_ticks();
+  stack.task = message->task();
+  stack.worker = message->worker();
+  stack.tid = message->tid();
+  stack.poll_sequence = message->poll_sequence();
+  stack.in_kernel = message->in_kernel();
+  stack.system_call = message->system_call();
+  stack.cut = message->cut();
+  stack.problem = message->problem();
+  stack.frames.resize(static_cast<std::size_t>(frames));
+  for (int i = 0; i < frames; ++i) {
+    NativeFrame& frame = stack.frames[static_cast<std::size_t>(i)];
+    frame.address = message->addresses(i);
+    if (i < message->modules_size()) frame.module = message->modules(i);
+    if (i < message->guessed_size()) frame.guessed = message->guessed(i);
+  }
+  return Update(std::move(stack));
+}
+
+Result<Update> decode_symbols(BytesView body) {
+  const auto message = parse<wire::v1::Symbols>(body, "the symbols can't be read");
+  if (!message) return message.error();
+  if (static_cast<std::size_t>(message->symbols_size()) > kMaxSymbols)
+    return too_large("too many symbols in one chunk");
+  std::vector<Symbol> symbols;
+  symbols.reserve(static_cast<std::size_t>(message->symbols_size()));
+  for (const auto& from : message->symbols()) {
+    if (static_cast<std::size_t>(from.lines_size()) > kMaxLines)
+      return too_large("too many lines for one address");
+    Symbol& symbol = symbols.emplace_back();
+    symbol.module = from.module();
+    symbol.offset = from.offset();
+    for (const auto& line : from.lines())
+      symbol.lines.push_back({line.function(), line.file(), line.line()});
+  }
+  return Update(std::move(symbols));
+}
+
 }  // namespace
 
 Result<Bytes> encode(const Update& update, std::uint64_t sequence) {
@@ -531,6 +600,60 @@ Result<Bytes> encode(const Goodbye& goodbye, std::uint64_t sequence) {
   return pack(ChunkKind::Goodbye, sequence, 0, 0, message);
 }
 
+Result<Bytes> encode(const std::vector<Module>& modules, std::uint64_t sequence) {
+  if (modules.size() > kMaxModules) return too_large("too many modules for one chunk");
+  wire::v1::Modules message;
+  for (const Module& from : modules) {
+    auto& module = *message.add_modules();
+    module.set_id(from.id);
+    module.set_begin(from.begin);
+    module.set_end(from.end);
+    module.set_bias(from.bias);
+    module.set_path(cut(from.path));
+    module.set_build_id(cut(from.build_id));
+  }
+  return pack(ChunkKind::Modules, sequence, 0, 0, message);
+}
+
+Result<Bytes> encode(const NativeStack& stack, std::uint64_t sequence) {
+  if (stack.frames.size() > kMaxNativeFrames) return too_large("too many frames for one chunk");
+  wire::v1::NativeStack message;
+  message.set_ticks(stack.ticks);
+  message.set_since_ticks(stack.since_ticks);
+  message.set_task(stack.task);
+  message.set_worker(stack.worker);
+  message.set_tid(stack.tid);
+  message.set_poll_sequence(stack.poll_sequence);
+  message.set_in_kernel(stack.in_kernel);
+  message.set_system_call(cut(stack.system_call));
+  message.set_cut(stack.cut);
+  message.set_problem(cut(stack.problem));
+  for (const NativeFrame& frame : stack.frames) {
+    message.add_addresses(frame.address);
+    message.add_modules(frame.module);
+    message.add_guessed(frame.guessed);
+  }
+  return pack(ChunkKind::NativeStack, sequence, stack.ticks, stack.ticks, message);
+}
+
+Result<Bytes> encode(const std::vector<Symbol>& symbols, std::uint64_t sequence) {
+  if (symbols.size() > kMaxSymbols) return too_large("too many symbols for one chunk");
+  wire::v1::Symbols message;
+  for (const Symbol& from : symbols) {
+    if (from.lines.size() > kMaxLines) return too_large("too many lines for one address");
+    auto& symbol = *message.add_symbols();
+    symbol.set_module(from.module);
+    symbol.set_offset(from.offset);
+    for (const SymbolLine& from_line : from.lines) {
+      auto& line = *symbol.add_lines();
+      line.set_function(cut(from_line.function));
+      line.set_file(cut(from_line.file));
+      line.set_line(from_line.line);
+    }
+  }
+  return pack(ChunkKind::Symbols, sequence, 0, 0, message);
+}
+
 Result<Update> decode(BytesView bytes) {
   const auto chunk = parse_chunk(bytes);
   if (!chunk) return chunk.error();
@@ -562,6 +685,12 @@ Result<Update> decode(const ChunkView& chunk) {
       return decode_samples(*body);
     case ChunkKind::Goodbye:
       return decode_goodbye(*body);
+    case ChunkKind::Modules:
+      return decode_modules(*body);
+    case ChunkKind::NativeStack:
+      return decode_native_stack(*body);
+    case ChunkKind::Symbols:
+      return decode_symbols(*body);
     default:
       return Error{ErrorCode::UnknownKind, "the chunk holds something this version does not know"};
   }

@@ -16,7 +16,10 @@ namespace taskscope::protocol {
 constexpr std::size_t kMaxEventsPerChunk = 1u << 18;
 constexpr std::size_t kMaxTextsPerChunk = 1u << 18;
 constexpr std::size_t kMaxSnapshotRows = 1u << 17;  ///< tasks, and resources
-constexpr std::size_t kMaxTextBytes = 4096;         ///< one name, field or error; longer: cut
+constexpr std::size_t kMaxModules = 1u << 14;       ///< in one chunk; so for what follows
+constexpr std::size_t kMaxNativeFrames = 1u << 10;
+constexpr std::size_t kMaxSymbols = 1u << 14;
+constexpr std::size_t kMaxTextBytes = 4096;  ///< one name, field or error; longer: cut
 
 /// One update as one uncompressed chunk.
 /// Errors   TooLarge.
@@ -29,6 +32,9 @@ Result<Bytes> encode(const Events& events, std::uint64_t sequence);
 Result<Bytes> encode(const Snapshot& snapshot, std::uint64_t sequence);
 Result<Bytes> encode(const Samples& samples, std::uint64_t sequence);
 Result<Bytes> encode(const Goodbye& goodbye, std::uint64_t sequence);
+Result<Bytes> encode(const std::vector<Module>& modules, std::uint64_t sequence);
+Result<Bytes> encode(const NativeStack& stack, std::uint64_t sequence);
+Result<Bytes> encode(const std::vector<Symbol>& symbols, std::uint64_t sequence);
 
 /// The update in a chunk. `bytes` begins with the chunk; more may follow it.
 /// Errors   those of parse_chunk and plain_body; UnknownKind (skip it), Malformed, TooLarge.

@@ -17,7 +17,7 @@ namespace taskscope::protocol {
 /// Raises when old consumers would misread new streams; a consumer refuses a newer major.
 constexpr std::uint32_t kMajorVersion = 1;
 /// Raises with every addition; unknown additions are skipped.
-constexpr std::uint32_t kMinorVersion = 0;
+constexpr std::uint32_t kMinorVersion = 1;
 
 // --- definitions: the reliable lane
 // -------------------------------------------------------------------
@@ -66,6 +66,34 @@ struct Loss {
   std::uint64_t from_ticks = 0, to_ticks = 0;
   std::uint64_t spawns = 0, polls = 0,
                 wakes = 0;  ///< of those: kinds, where the producer knows them
+};
+
+/// A file mapped into the target, which NativeFrame names by `id`. An id is never used again, so a
+/// library that was unloaded keeps its name.
+struct Module {
+  std::uint32_t id = 0;
+  std::uint64_t begin = 0, end = 0;  ///< addresses of its code
+  std::uint64_t bias = 0;  ///< address minus this: address as the file itself counts (addr2line)
+  std::string path;
+  std::string build_id;  ///< hex; empty when the file has none
+  bool operator==(const Module&) const = default;
+};
+
+/// A place in the source that an address stands for.
+struct SymbolLine {
+  std::string function;  ///< demangled
+  std::string file;      ///< empty: unknown
+  std::uint32_t line = 0;
+  bool operator==(const SymbolLine&) const = default;
+};
+
+/// What an address in a module is called. Written by whoever reads the stream on the target's host,
+/// never by the target.
+struct Symbol {
+  std::uint32_t module = 0;
+  std::uint64_t offset = 0;       ///< address - Module::bias
+  std::vector<SymbolLine> lines;  ///< innermost first: what was inlined, then the function itself
+  bool operator==(const Symbol&) const = default;
 };
 
 // --- events
@@ -291,14 +319,38 @@ struct Samples {
   std::optional<CostSample> cost;
 };
 
+struct NativeFrame {
+  std::uint64_t address = 0;  ///< of the next instruction; in callers it follows a call
+  std::uint32_t module = 0;   ///< id; 0: no file's code
+  /// Found by searching the stack for return addresses: it may be left from an earlier call.
+  bool guessed = false;
+  bool operator==(const NativeFrame&) const = default;
+};
+
+/// Where a poll is that has not come back for a while. Taken while it runs, a few times a poll.
+struct NativeStack {
+  std::uint64_t ticks = 0;        ///< of the reading
+  std::uint64_t since_ticks = 0;  ///< first seen in this poll; it began at most a sample earlier
+  std::uint64_t task = 0;
+  std::uint32_t worker = 0;
+  std::int32_t tid = 0;
+  std::uint64_t poll_sequence = 0;
+  bool in_kernel = false;           ///< in a system call
+  std::string system_call;          ///< its name, or its number
+  std::vector<NativeFrame> frames;  ///< leaf first
+  bool cut = false;                 ///< callers are missing
+  std::string problem;              ///< why there is no stack; empty: there is
+  bool operator==(const NativeStack&) const = default;
+};
+
 /// The target ends the stream on purpose (exit, or the consumer was refused). Absent when it was
 /// killed.
 struct Goodbye {
   std::string reason;  ///< a sentence for the user
 };
 
-using Update =
-    std::variant<Process, std::vector<Site>, ClockPoint, Loss, Events, Snapshot, Samples, Goodbye>;
+using Update = std::variant<Process, std::vector<Site>, ClockPoint, Loss, Events, Snapshot, Samples,
+                            Goodbye, std::vector<Module>, NativeStack, std::vector<Symbol>>;
 
 // --- what a consumer says
 // -----------------------------------------------------------------------------

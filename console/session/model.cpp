@@ -79,7 +79,10 @@ std::uint64_t Model::Merge::second() const noexcept {
 // --- model
 
 Model::Model(const Limits& limits)
-    : limits_(limits), tasks_(limits.finished_tasks), merge_(std::make_unique<Merge>()) {
+    : limits_(limits),
+      tasks_(limits.finished_tasks),
+      native_stacks_(limits.native_stacks),
+      merge_(std::make_unique<Merge>()) {
   wait_kinds_.push_back({});
   wait_kinds_.push_back({protocol::PollEnd::Ready, {}, {}, 0});
   wait_kinds_.push_back({protocol::PollEnd::Yielded, {}, {}, 0});
@@ -384,6 +387,20 @@ void Model::take(const protocol::Samples& samples) {
 }
 
 void Model::take(const protocol::Goodbye& goodbye) { end(false, goodbye.reason); }
+
+void Model::take(std::vector<protocol::Module>&& modules) {
+  native_stacks_.add(std::move(modules));
+}
+
+void Model::take(protocol::NativeStack&& stack) {
+  saw(stack.ticks);
+  native_stacks_.add(std::move(stack));
+  advance();
+}
+
+void Model::take(std::vector<protocol::Symbol>&& symbols) {
+  native_stacks_.add(std::move(symbols));
+}
 
 void Model::drop_chunks_before(std::uint64_t offset) {
   std::uint64_t dropped = 0, events = 0;

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "taskscope/console/session/clock.h"
+#include "taskscope/console/session/native_stacks.h"
 #include "taskscope/console/session/resources.h"
 #include "taskscope/console/session/tasks.h"
 #include "taskscope/console/session/track.h"
@@ -40,6 +41,7 @@ struct Limits {
   std::size_t merge_events = 1'000'000;
   std::size_t shown_task_tracks = 4096;
   std::size_t stacks = 1'000'000;
+  std::size_t native_stacks = 4096;
   std::size_t branches_per_task = 256;
   std::size_t string_bytes = 4096;  ///< each; longer ones are cut
   std::size_t fields_per_task = 64;
@@ -147,6 +149,15 @@ class Model {
   [[nodiscard]] const std::unordered_map<std::uint64_t, Stack>& stacks() const noexcept {
     return stacks_;
   }
+  /// Where the task's poll is, or was, that did not come back in time: the latest such poll of it.
+  /// Null: none is known. Its poll may have ended since; the task's state says.
+  [[nodiscard]] const NativeStack* native_stack(std::uint64_t task) const {
+    return native_stacks_.of(task);
+  }
+  /// The newest polls that blocked, one stack each, oldest first.
+  [[nodiscard]] const std::deque<NativeStack>& native_stacks() const noexcept {
+    return native_stacks_.all();
+  }
   [[nodiscard]] std::span<const RuntimePoint> runtime_samples(std::uint32_t runtime) const;
   [[nodiscard]] std::vector<std::uint32_t> runtimes() const;
   [[nodiscard]] std::span<const CostPoint> cost_samples() const noexcept { return cost_; }
@@ -202,6 +213,9 @@ class Model {
   void take(protocol::Snapshot&&);
   void take(const protocol::Samples&);
   void take(const protocol::Goodbye&);
+  void take(std::vector<protocol::Module>&&);
+  void take(protocol::NativeStack&&);
+  void take(std::vector<protocol::Symbol>&&);
   [[nodiscard]] std::uint32_t lane_for(std::uint32_t worker, std::uint64_t ring);
   std::uint32_t add_lane();
   void saw(std::uint64_t ticks);
@@ -255,6 +269,7 @@ class Model {
   std::vector<WaitKind> wait_kinds_;
   std::unordered_map<std::uint64_t, std::uint16_t> wait_kind_of_;
   std::unordered_map<std::uint64_t, Stack> stacks_;
+  NativeStacks native_stacks_;
   std::unordered_map<std::uint32_t, std::vector<RuntimePoint>> runtime_samples_;
   std::vector<CostPoint> cost_;
   Totals totals_;

@@ -28,8 +28,17 @@ TEST_CASE("every kind of update comes back as it was") {
 }
 
 TEST_CASE("empty updates come back too") {
-  const Update updates[] = {Process{}, std::vector<Site>{}, ClockPoint{}, Loss{},
-                            Events{},  Snapshot{},          Samples{},    Goodbye{}};
+  const Update updates[] = {Process{},
+                            std::vector<Site>{},
+                            ClockPoint{},
+                            Loss{},
+                            Events{},
+                            Snapshot{},
+                            Samples{},
+                            Goodbye{},
+                            std::vector<Module>{},
+                            NativeStack{},
+                            std::vector<Symbol>{}};
   for (const Update& update : updates) {
     INFO("alternative " << update.index());
     CHECK(test::same(round_trip(update), update));
@@ -193,7 +202,14 @@ TEST_CASE("what is too much for a chunk is refused") {
   Snapshot snapshot;
   snapshot.tasks.resize(kMaxSnapshotRows + 1);
   const std::vector<Site> sites(2000, Site{1, std::string(4096, 'f'), "g", 1, 1});
-  for (const Update& update : {Update(events), Update(snapshot), Update(sites)}) {
+  const std::vector<Module> modules(kMaxModules + 1);
+  NativeStack stack;
+  stack.frames.resize(kMaxNativeFrames + 1);
+  const std::vector<Symbol> symbols(kMaxSymbols + 1);
+  std::vector<Symbol> symbol(1);
+  symbol[0].lines.resize(65);
+  for (const Update& update : {Update(events), Update(snapshot), Update(sites), Update(modules),
+                               Update(stack), Update(symbols), Update(symbol)}) {
     const auto chunk = encode(update, 0);
     REQUIRE(!chunk);
     CHECK(chunk.error().code == ErrorCode::TooLarge);
@@ -346,4 +362,48 @@ TEST_CASE("counts that nothing backs are refused") {
   const auto resources = decode_rows('\x3a', resource);
   REQUIRE(!resources);
   CHECK(resources.error().code == ErrorCode::Malformed);
+}
+
+TEST_CASE("a native stack whose columns differ in length is read as far as it goes") {
+  // addresses (field 9, packed fixed64): two; modules (field 10, packed): one; guessed: none.
+  const Bytes addresses(
+      "\x4a\x10"
+      "\x01\0\0\0\0\0\0\0"
+      "\x02\0\0\0\0\0\0\0",
+      18);
+  ChunkHeader header;
+  header.kind = ChunkKind::NativeStack;
+  const auto chunk = make_chunk(header, addresses + Bytes("\x52\x01\x07", 3));
+  REQUIRE(chunk);
+  const auto update = decode(*chunk);
+  REQUIRE(update);
+  const auto& frames = std::get<NativeStack>(*update).frames;
+  CHECK(frames == std::vector<NativeFrame>{{1, 7, false}, {2, 0, false}});
+}
+
+TEST_CASE("more modules, frames, symbols or lines than allowed are refused by the reader") {
+  const auto code_of = [](ChunkKind kind, const Bytes& body) {
+    ChunkHeader header;
+    header.kind = kind;
+    const auto chunk = make_chunk(header, body);
+    REQUIRE(chunk);
+    const auto update = decode(*chunk);
+    REQUIRE(!update);
+    return update.error().code;
+  };
+  const auto repeated = [](const Bytes& one, std::size_t count) {
+    Bytes all;
+    for (std::size_t i = 0; i < count; ++i) all += one;
+    return all;
+  };
+  const Bytes empty("\x0a\0", 2);  // field 1: a message without fields
+  CHECK(code_of(ChunkKind::Modules, repeated(empty, kMaxModules + 1)) == ErrorCode::TooLarge);
+  CHECK(code_of(ChunkKind::Symbols, repeated(empty, kMaxSymbols + 1)) == ErrorCode::TooLarge);
+  const Bytes frame("\x49\x01\0\0\0\0\0\0\0", 9);  // field 9, not packed
+  CHECK(code_of(ChunkKind::NativeStack, repeated(frame, kMaxNativeFrames + 1)) ==
+        ErrorCode::TooLarge);
+  const Bytes lines = repeated(Bytes("\x1a\0", 2), 65);  // field 3
+  Bytes symbol("\x0a");
+  detail::append_text(symbol, lines);
+  CHECK(code_of(ChunkKind::Symbols, symbol) == ErrorCode::TooLarge);
 }

@@ -98,6 +98,13 @@ struct Same {
            a.cost == b.cost;
   }
   bool operator()(const Goodbye& a, const Goodbye& b) const { return a.reason == b.reason; }
+  bool operator()(const std::vector<Module>& a, const std::vector<Module>& b) const {
+    return a == b;
+  }
+  bool operator()(const NativeStack& a, const NativeStack& b) const { return a == b; }
+  bool operator()(const std::vector<Symbol>& a, const std::vector<Symbol>& b) const {
+    return a == b;
+  }
   template <class A, class B>
   bool operator()(const A&, const B&) const {
     return false;
@@ -249,6 +256,23 @@ std::vector<Update> one_of_each() {
   samples.cost = CostSample{1, 2, 3, 4, 5, 6};
   updates.emplace_back(samples);
   updates.emplace_back(Goodbye{"the program ends"});
+  updates.emplace_back(std::vector<Module>{
+      {1, 0x401000, 0x480000, 0x1000, "/usr/bin/server", "c0ffee"},
+      {2, 0x7f0000001000, 0x7f0000002000, 0x7f0000000000, "/lib/l\xff.so", ""}});
+  updates.emplace_back(NativeStack{1'000'400,
+                                   900'000,
+                                   99,
+                                   3,
+                                   4711,
+                                   1'000'000,
+                                   true,
+                                   "read",
+                                   {{0x7f0000001010, 2, false}, {0x401234, 1, true}, {7, 0, false}},
+                                   true,
+                                   "the rest is gone"});
+  updates.emplace_back(std::vector<Symbol>{
+      {1, 0x400234, {{"copy(char*)", "copy.h", 12}, {"app::load(int)", "/src/app.cpp", 34}}},
+      {2, 0x1010, {{"read", "", 0}}}});
   return updates;
 }
 
