@@ -20,15 +20,17 @@ WaitClass wait_class(const session::WaitKind& wait) {
     case ResourceKind::Watch:
       return WaitClass::Channel;
     case ResourceKind::Join:
+      return WaitClass::Join;
     case ResourceKind::Blocking:
-      return WaitClass::Task;
+      return WaitClass::Blocking;
     case ResourceKind::Mutex:
     case ResourceKind::RwLock:
     case ResourceKind::Semaphore:
+      return WaitClass::Lock;
     case ResourceKind::Notify:
     case ResourceKind::Barrier:
     case ResourceKind::OnceCell:
-      return WaitClass::Lock;
+      return WaitClass::Notify;
     case ResourceKind::Other:
     case ResourceKind::Waker:
       break;
@@ -43,8 +45,9 @@ WaitClass wait_class(const session::WaitKind& wait) {
     case WaitOp::Connect:
       return WaitClass::Io;
     case WaitOp::Join:
+      return WaitClass::Join;
     case WaitOp::Blocking:
-      return WaitClass::Task;
+      return WaitClass::Blocking;
     default:
       return WaitClass::Other;
   }
@@ -58,8 +61,12 @@ std::string_view name_of(WaitClass which) {
       return "timer";
     case WaitClass::Channel:
       return "channel";
-    case WaitClass::Task:
-      return "task";
+    case WaitClass::Join:
+      return "join";
+    case WaitClass::Blocking:
+      return "blocking";
+    case WaitClass::Notify:
+      return "notify";
     case WaitClass::Lock:
       return "lock";
     case WaitClass::Other:
@@ -76,14 +83,43 @@ Colour colour_of(WaitClass which) {
       return colour::kWaitTimer;
     case WaitClass::Channel:
       return colour::kWaitChannel;
-    case WaitClass::Task:
-      return colour::kWaitTask;
+    case WaitClass::Join:
+      return colour::kWaitJoin;
+    case WaitClass::Blocking:
+      return colour::kWaitBlocking;
+    case WaitClass::Notify:
+      return colour::kWaitNotify;
     case WaitClass::Lock:
       return colour::kWaitLock;
     case WaitClass::Other:
       return colour::kWaitOther;
   }
   return colour::kWaitOther;
+}
+
+Colour colour_of(const session::WaitKind& wait) {
+  const Colour hue = colour_of(wait_class(wait));
+  const auto lighter = [&](float share) { return mixed(hue, rgb(0xffffff), share); };
+  const auto darker = [&](float share) { return mixed(hue, rgb(0x000000), share); };
+  switch (wait.op) {
+    case WaitOp::WriteLock:
+    case WaitOp::Closed:
+    case WaitOp::Tick:
+      return darker(0.22f);
+    case WaitOp::ReadLock:
+    case WaitOp::Acquire:
+    case WaitOp::Changed:
+    case WaitOp::Accept:
+    case WaitOp::Arrive:
+      return lighter(0.18f);
+    case WaitOp::Send:
+    case WaitOp::Writable:
+    case WaitOp::Connect:
+    case WaitOp::Get:
+      return lighter(0.36f);
+    default:
+      return hue;
+  }
 }
 
 std::string_view name_of(protocol::TaskKind kind) {

@@ -11,14 +11,17 @@
 
 namespace taskscope::console::panels {
 
-/// What a wait is for, as far as colour tells.
-enum class WaitClass : std::uint8_t { Io, Timer, Channel, Task, Lock, Other };
-inline constexpr std::array kWaitClasses = {WaitClass::Io,   WaitClass::Timer, WaitClass::Channel,
-                                            WaitClass::Task, WaitClass::Lock,  WaitClass::Other};
+/// What a wait is for, as far as hue tells.
+enum class WaitClass : std::uint8_t { Lock, Channel, Timer, Io, Join, Blocking, Notify, Other };
+inline constexpr std::array kWaitClasses = {
+    WaitClass::Lock, WaitClass::Channel,  WaitClass::Timer,  WaitClass::Io,
+    WaitClass::Join, WaitClass::Blocking, WaitClass::Notify, WaitClass::Other};
 
 [[nodiscard]] WaitClass wait_class(const session::WaitKind& wait);
 [[nodiscard]] std::string_view name_of(WaitClass which);
 [[nodiscard]] Colour colour_of(WaitClass which);
+/// The class's hue, with the lightness of the kind: a write lock is darker than a read lock.
+[[nodiscard]] Colour colour_of(const session::WaitKind& wait);
 
 [[nodiscard]] std::string_view name_of(protocol::TaskKind kind);
 [[nodiscard]] std::string_view name_of(protocol::TaskState state);

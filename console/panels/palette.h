@@ -57,13 +57,16 @@ constexpr Colour kParked = rgb(0x2a313b);
 constexpr Colour kTrouble = rgb(0xf2645a);  // red: lost, failed, dead
 constexpr Colour kGood = rgb(0x4cc38a);
 
-// Waiting is blue, its kinds a scale of lightness.
-constexpr Colour kWaitIo = rgb(0x35618f);
-constexpr Colour kWaitTimer = rgb(0x4a80b5);
-constexpr Colour kWaitChannel = rgb(0x669fd2);
-constexpr Colour kWaitTask = rgb(0x8cbce6);
-constexpr Colour kWaitLock = rgb(0xb5d6f5);
-constexpr Colour kWaitOther = rgb(0x2b4562);
+// Waiting has the cool half of the circle, a hue for each class of what is waited on, away from the
+// green, amber and red above; kinds within a class differ in lightness.
+constexpr Colour kWaitLock = rgb(0xc46fd6);      // orchid
+constexpr Colour kWaitChannel = rgb(0x3aa7a3);   // teal
+constexpr Colour kWaitTimer = rgb(0x6f7fd8);     // indigo
+constexpr Colour kWaitIo = rgb(0x3d7fc4);        // blue
+constexpr Colour kWaitJoin = rgb(0x8fbce6);      // pale blue
+constexpr Colour kWaitBlocking = rgb(0xb08968);  // brown
+constexpr Colour kWaitNotify = rgb(0xd77fa6);    // pink
+constexpr Colour kWaitOther = rgb(0x53606f);
 
 /// Call sites, where a lane shows whose poll it is. Told apart by hue at one lightness, away from
 /// the green and amber of states; an eleventh site starts again, and names are always beside them.

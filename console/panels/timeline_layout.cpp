@@ -21,8 +21,10 @@ float load_height(std::int64_t busy_ns, double length_ns) {
 }
 
 // Heights at scale 1.
-constexpr float kSectionPx = 30, kWorkerPx = 46, kGroupPx = 28, kTaskPx = 24, kMorePx = 22;
+constexpr float kSectionPx = 30, kWorkerPx = 46, kGroupPx = 28, kTaskPx = 26, kMorePx = 22;
 constexpr float kDepthPx = 12, kPadPx = 4;
+/// How tall a wait is, of its row: low, so that what it waits for has room above.
+constexpr float kWaitShare = 0.3f;
 
 std::string tasks_text(const session::CallGroup& group) {
   const std::uint64_t finished = group.by_state[static_cast<std::size_t>(TaskState::Finished)];
@@ -91,6 +93,7 @@ class SceneBuilder {
       if (row.kind == RowKind::Task) add_task(i);
     }
     if (groups_in_sight) add_groups();
+    for (const std::uint64_t task : options_.lit) add_lit(task);
     for (std::uint32_t i = 0; i < rows_.size(); ++i) {
       if (in_sight(rows_[i])) add_gaps(i);
     }
@@ -102,6 +105,9 @@ class SceneBuilder {
     return row.y_px < options_.bottom_px && row.y_px + row.height_px > options_.top_px;
   }
   [[nodiscard]] float px(float length) const { return std::round(length * options_.scale); }
+  [[nodiscard]] bool holds_up(std::int64_t from_ns, std::int64_t to_ns) const {
+    return to_ns - from_ns >= options_.long_poll_ns;
+  }
   [[nodiscard]] double x(std::int64_t ns) const {
     return options_.view.x(ns, static_cast<double>(options_.width_px));
   }
@@ -146,7 +152,8 @@ class SceneBuilder {
 
   [[nodiscard]] Colour colour_of_wait(std::uint16_t wait) const {
     const auto kinds = model_.wait_kinds();
-    return panels::colour_of(wait < kinds.size() ? wait_class(kinds[wait]) : WaitClass::Other);
+    return wait < kinds.size() && wait != session::kWaitUnknown ? panels::colour_of(kinds[wait])
+                                                                : colour::kWaitOther;
   }
 
   void add_worker(std::uint32_t index) {
@@ -204,7 +211,8 @@ class SceneBuilder {
               {.y_px = strip_y + strip_height - height,
                .height_px = height,
                .fill = colour_of_group(group),
-               .hatched = poll.polls == 1 && poll.to_ns - poll.from_ns >= kLongPollNs,
+               .hatched = poll.polls == 1 && holds_up(poll.from_ns, poll.to_ns),
+               .blocking = poll.open && holds_up(poll.from_ns, poll.to_ns),
                .kind = BoxKind::Poll,
                .row = index,
                .item = item});
@@ -267,7 +275,8 @@ class SceneBuilder {
                   {.y_px = y_px,
                    .height_px = height,
                    .fill = site_colour(row.group),
-                   .hatched = item.to_ns - item.from_ns >= kLongPollNs,
+                   .hatched = holds_up(item.from_ns, item.to_ns),
+                   .blocking = item.open && holds_up(item.from_ns, item.to_ns),
                    .kind = BoxKind::Poll,
                    .row = i,
                    .item = number});
@@ -346,7 +355,10 @@ class SceneBuilder {
       switch (slice.state) {
         case TaskState::Running: {
           if (slice.polls <= 1) {
-            bar(slice, 0, 1, colour::kPolling, slice.to_ns - slice.from_ns >= kLongPollNs, item);
+            bar(slice, 0, 1, colour::kPolling, holds_up(slice.from_ns, slice.to_ns), item);
+            if (!scene_.boxes.empty() && scene_.boxes.back().item == item) {
+              scene_.boxes.back().blocking = slice.open && scene_.boxes.back().hatched;
+            }
             break;
           }
           const auto length =
@@ -354,7 +366,7 @@ class SceneBuilder {
           // Folded: a low wait below, and on it how much was polled and queued.
           const float busy = load_height(slice.busy_ns, length);
           const float queued = load_height(slice.scheduled_ns, length);
-          const float wait = 0.34f * (1 - busy);
+          const float wait = kWaitShare * (1 - busy);
           const float polled = std::max(0.14f, (1 - wait) * busy);
           bar(slice, 0, wait, colour_of_wait(slice.wait), false, item);
           bar(slice, wait, polled, colour::kPolling, false, item);
@@ -366,13 +378,49 @@ class SceneBuilder {
           bar(slice, 0, 0.7f, colour::kScheduled, false, item);
           break;
         case TaskState::Idle: {
-          bar(slice, 0, 0.34f, colour_of_wait(slice.wait), false, item);
+          const std::size_t before = scene_.boxes.size();
+          bar(slice, 0, kWaitShare, colour_of_wait(slice.wait), false, item);
+          if (scene_.boxes.size() > before && slice.wait != session::kWaitUnknown &&
+              scene_.boxes.back().width_px >= px(40)) {
+            const TimelineBox& box = scene_.boxes.back();
+            scene_.labels.push_back(
+                {box.x_px, base - full, box.width_px, box.y_px - (base - full), slice.wait, index});
+          }
           break;
         }
         case TaskState::Finished:
           bar(slice, 0, 0.12f, colour::kDone, false, item);
           break;
       }
+    }
+  }
+
+  /// Polls of a lit task, over whatever folds them on the workers' lanes.
+  void add_lit(std::uint64_t task) {
+    states_.clear();
+    model_.task_slices(task, options_.view.from_ns, options_.view.to_ns, resolution_ns_, states_);
+    for (const session::StateSlice& slice : states_) {
+      if (slice.state != TaskState::Running) continue;
+      const auto row = std::find_if(rows_.begin(), rows_.end(), [&](const TimelineRow& one) {
+        return one.kind == RowKind::Worker && one.lane == slice.lane;
+      });
+      if (row == rows_.end() || !in_sight(*row)) continue;
+      const std::uint32_t item = add_item({.from_ns = slice.from_ns,
+                                           .to_ns = slice.to_ns,
+                                           .busy_ns = slice.busy_ns,
+                                           .task = task,
+                                           .polls = slice.polls,
+                                           .wait = slice.wait,
+                                           .lane = slice.lane,
+                                           .open = slice.open});
+      // A mark above the lane's boxes: the box below keeps the colour of its call site.
+      add_box(slice.from_ns, slice.to_ns,
+              {.y_px = row->y_px + px(1),
+               .height_px = px(kPadPx) - px(1),
+               .fill = colour::kSelectionLine,
+               .kind = BoxKind::Lit,
+               .row = static_cast<std::uint32_t>(row - rows_.begin()),
+               .item = item});
     }
   }
 
@@ -457,14 +505,31 @@ std::vector<TimelineRow> timeline_rows(const session::Model& model, const Timeli
     return row;
   };
 
-  if (state.selected_task != 0) {
-    const session::Task* task = model.tasks().find(state.selected_task);
+  std::vector<std::uint64_t> selected;
+  if (state.selected_task != 0) selected.push_back(state.selected_task);
+  for (const std::uint64_t id : state.lit_tasks) {
+    if (id != 0 && id != state.selected_task) selected.push_back(id);
+  }
+  if (!selected.empty()) {
+    const char* one = state.selected_task != 0 ? "Selected task" : "Task concerned";
+    const char* several = state.selected_task != 0 ? "Selected tasks" : "Tasks concerned";
     add({.kind = RowKind::Section,
-         .label = "Selected task",
-         .place = "tall: polling, half: scheduled, low: waiting"},
+         .label = selected.size() == 1 ? one : several,
+         .place = "tall: polling, half: scheduled, low: waiting",
+         .detail = selected.size() == 1 ? "" : count_text(selected.size())},
         kSectionPx);
-    add(task_row(state.selected_task, task != nullptr ? task->call_group : session::kNone),
-        kTaskPx + 6);
+    for (std::size_t i = 0; i < std::min(selected.size(), kLitRows + 1); ++i) {
+      const session::Task* task = model.tasks().find(selected[i]);
+      add(task_row(selected[i], task != nullptr ? task->call_group : session::kNone), kTaskPx + 4);
+    }
+    if (selected.size() > kLitRows + 1) {
+      const std::uint64_t more = selected.size() - kLitRows - 1;
+      add({.kind = RowKind::More,
+           .label =
+               "and " + count_text(more) + (state.selected_task != 0 ? " more selected" : " more"),
+           .more = more},
+          kMorePx);
+    }
   }
 
   // Workers first, then other threads that polled (block_on, blocking calls).
@@ -545,6 +610,11 @@ std::vector<TimelineRow> timeline_rows(const session::Model& model, const Timeli
   return rows;
 }
 
+bool TimelineState::is_lit(std::uint64_t task) const {
+  return task != 0 && (task == selected_task ||
+                       std::find(lit_tasks.begin(), lit_tasks.end(), task) != lit_tasks.end());
+}
+
 float column_height(const std::vector<TimelineRow>& rows) {
   return rows.empty() ? 0 : rows.back().y_px + rows.back().height_px;
 }
@@ -561,6 +631,79 @@ TimelineScene timeline_scene(session::Model& model, const std::vector<TimelineRo
   }
   if (!shown.empty()) model.show_tasks(shown);  // in one pass, not one for each lane
   return SceneBuilder(model, rows, options).build();
+}
+
+std::vector<TimelineArrow> timeline_arrows(const session::Model& model,
+                                           const std::vector<TimelineRow>& rows,
+                                           std::span<const session::Wake> wakes, std::uint64_t task,
+                                           const SceneOptions& options, std::size_t limit) {
+  std::vector<TimelineArrow> arrows;
+  if (options.width_px < 1 || options.view.length() < 1) return arrows;
+  std::vector<const TimelineRow*> row_of(model.lanes().size(), nullptr);
+  for (const TimelineRow& row : rows) {
+    if (row.kind == RowKind::Worker && row.lane < row_of.size()) row_of[row.lane] = &row;
+  }
+  const auto row_of_lane = [&](std::uint32_t lane) -> const TimelineRow* {
+    return lane < row_of.size() ? row_of[lane] : nullptr;
+  };
+  const auto width = static_cast<double>(options.width_px);
+  const auto x = [&](std::int64_t ns) {
+    return static_cast<float>(std::clamp(options.view.x(ns, width), -width, 2 * width));
+  };
+  const auto middle = [&](const TimelineRow& row) {
+    return row.y_px + (row.height_px - std::round(kDepthPx * options.scale)) / 2;
+  };
+  const float stub = std::round(18 * options.scale);
+  for (const session::Wake& wake : wakes) {
+    TimelineArrow arrow{.outgoing = wake.by == task && wake.task != task,
+                        .task = wake.task,
+                        .by = wake.by,
+                        .value = wake.value,
+                        .at_ns = wake.at_ns,
+                        .polled_ns = wake.polled_ns,
+                        .cause = wake.cause};
+    const TimelineRow* from = row_of_lane(wake.lane);
+    const TimelineRow* to = row_of_lane(wake.polled_lane);
+    // Neither end has a place.
+    if (from == nullptr && to == nullptr) continue;
+    // Only a task's poll is a waker that can be pointed at; a timer or an fd comes from outside.
+    arrow.waker_shown = from != nullptr && wake.by != 0;
+    arrow.poll_shown = to != nullptr;
+    arrow.to_x_px = to != nullptr ? x(wake.polled_ns) : x(wake.at_ns) + stub;
+    arrow.to_y_px = to != nullptr ? middle(*to) : middle(*from);
+    arrow.from_x_px = x(wake.at_ns);
+    arrow.from_y_px = arrow.waker_shown || to == nullptr ? middle(*from) : to->y_px;
+    const bool left = arrow.from_x_px < 0 && arrow.to_x_px < 0;
+    const bool right = arrow.from_x_px > options.width_px && arrow.to_x_px > options.width_px;
+    if (left || right) continue;
+    if (!arrows.empty()) {
+      TimelineArrow& last = arrows.back();
+      if (last.outgoing == arrow.outgoing && last.from_y_px == arrow.from_y_px &&
+          last.to_y_px == arrow.to_y_px && arrow.from_x_px - last.from_x_px < 3 &&
+          arrow.to_x_px - last.to_x_px < 3) {
+        ++last.wakes;
+        continue;
+      }
+    }
+    if (arrows.size() == limit) break;
+    arrows.push_back(arrow);
+  }
+  return arrows;
+}
+
+std::size_t arrow_end_at(std::span<const TimelineArrow> arrows, float x_px, float y_px,
+                         float reach_px) {
+  std::size_t nearest = SIZE_MAX;
+  float best = reach_px;
+  for (std::size_t i = 0; i < arrows.size(); ++i) {
+    const TimelineArrow& arrow = arrows[i];
+    const float distance = std::min(std::hypot(arrow.from_x_px - x_px, arrow.from_y_px - y_px),
+                                    std::hypot(arrow.to_x_px - x_px, arrow.to_y_px - y_px));
+    if (distance > best) continue;
+    best = distance;
+    nearest = i;
+  }
+  return nearest;
 }
 
 std::size_t box_at(const TimelineScene& scene, const std::vector<TimelineRow>& rows, float x_px,

@@ -9,12 +9,14 @@
 
 #include <cstdint>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "taskscope/console/panels/palette.h"
 #include "taskscope/console/panels/time_view.h"
 #include "taskscope/console/session/model.h"
+#include "taskscope/console/session/wakes.h"
 
 namespace taskscope::console::panels {
 
@@ -42,8 +44,14 @@ struct TimelineRow {
 struct TimelineState {
   std::set<std::uint64_t> expanded;  ///< keys of open groups: group_key
   std::uint64_t selected_task = 0;   ///< has a row of its own at the top
+  /// Tasks that belong together with it, as the others of a deadlock: the first kLitRows have rows
+  /// beside its, and the polls of all are lit.
+  std::vector<std::uint64_t> lit_tasks;
   bool operator==(const TimelineState&) const = default;
+  /// Selected, or lit with what is.
+  [[nodiscard]] bool is_lit(std::uint64_t task) const;
 };
+constexpr std::size_t kLitRows = 12;
 /// Groups keep their number as long as the session lives.
 [[nodiscard]] constexpr std::uint64_t group_key(std::uint32_t group) { return group + 1; }
 
@@ -58,13 +66,15 @@ struct RowOptions {
                                                      const RowOptions& options);
 [[nodiscard]] float column_height(const std::vector<TimelineRow>& rows);
 
-enum class BoxKind : std::uint8_t { Poll, Park, State, Gap };
+/// Lit: a poll of a task that is lit, over the piece that hides it.
+enum class BoxKind : std::uint8_t { Poll, Park, State, Gap, Lit };
 
 struct TimelineBox {
   float x_px = 0, width_px = 0;   ///< from the left edge of the lanes
   float y_px = 0, height_px = 0;  ///< in the column, unscrolled
   Colour fill = 0;
-  bool hatched = false;  ///< lost, or a poll that holds its worker up
+  bool hatched = false;   ///< lost, or a poll that holds its worker up
+  bool blocking = false;  ///< that poll runs now
   BoxKind kind = BoxKind::Poll;
   std::uint32_t row = 0;   ///< in the rows
   std::uint32_t item = 0;  ///< in TimelineScene::items
@@ -96,8 +106,28 @@ struct DepthGraph {
   std::vector<DepthStep> steps;
 };
 
+/// What a wide box of a waiting task says: what it waits for. Above the box, which is low.
+struct TimelineLabel {
+  float x_px = 0, y_px = 0, width_px = 0, height_px = 0;
+  std::uint16_t wait = 0;
+  std::uint32_t row = 0;
+};
+
+/// A wake, from the moment and lane of the waker to the begin of the poll it led to.
+struct TimelineArrow {
+  float from_x_px = 0, from_y_px = 0, to_x_px = 0, to_y_px = 0;  ///< in the column, unscrolled
+  bool waker_shown = true;  ///< else it comes from outside: a thread without a lane, or no task
+  bool poll_shown = true;   ///< else the poll did not begin yet, or is not in view
+  bool outgoing = false;    ///< the task that was asked about is the waker
+  std::uint64_t task = 0, by = 0, value = 0;
+  std::int64_t at_ns = 0, polled_ns = 0;
+  protocol::WakeCause cause = protocol::WakeCause::Thread;
+  std::uint32_t wakes = 1;  ///< that are too close together to tell apart
+};
+
 struct TimelineScene {
   std::vector<TimelineBox> boxes;  ///< back to front
+  std::vector<TimelineLabel> labels;
   std::vector<TimelineItem> items;
   std::vector<DepthGraph> depths;
   float resolution_px = 3;  ///< coarser than 3 when the budget asks for it
@@ -109,11 +139,26 @@ struct SceneOptions {
   float top_px = 0, bottom_px = 0;  ///< what is in sight of the column
   float scale = 1;
   std::size_t budget = kBoxBudget;
+  std::int64_t long_poll_ns = kLongPollNs;
+  /// Their polls are drawn on the lanes, however narrow; the model builds their tracks.
+  std::span<const std::uint64_t> lit{};
 };
 /// Builds tracks of shown tasks in the model where they are missing, hence not const.
 [[nodiscard]] TimelineScene timeline_scene(session::Model& model,
                                            const std::vector<TimelineRow>& rows,
                                            const SceneOptions& options);
+
+/// Arrows for `wakes` of `task`, at most `limit` of them; wakes nearer than 3 px to one with the
+/// same ends are counted in it. Ends beyond an edge stay beyond it, so that the arrow is cut there.
+[[nodiscard]] std::vector<TimelineArrow> timeline_arrows(const session::Model& model,
+                                                         const std::vector<TimelineRow>& rows,
+                                                         std::span<const session::Wake> wakes,
+                                                         std::uint64_t task,
+                                                         const SceneOptions& options,
+                                                         std::size_t limit = 400);
+/// The arrow one end of which is within `reach_px` of the place; its number, or SIZE_MAX.
+[[nodiscard]] std::size_t arrow_end_at(std::span<const TimelineArrow> arrows, float x_px,
+                                       float y_px, float reach_px);
 
 /// The topmost box at the place, else one above or below it in its row, as low boxes are hard to
 /// aim at; its number, or SIZE_MAX.

@@ -270,8 +270,7 @@ class Drawing {
         if (memory_.hovered_task != 0 && box.kind == BoxKind::Poll) {
           fill = task == memory_.hovered_task ? mixed(fill, rgb(0xffffff), 0.35f)
                                               : mixed(fill, colour::kLane, 0.45f);
-        } else if (input_.state->selected_task != 0 && task == input_.state->selected_task &&
-                   box.kind == BoxKind::Poll) {
+        } else if (task != 0 && box.kind == BoxKind::Poll && is_lit(task)) {
           fill = mixed(fill, rgb(0xffffff), 0.45f);
         }
         draw->PrimRect({base.x + box.x_px, base.y + box.y_px},
@@ -321,6 +320,12 @@ class Drawing {
     }
     for (const DepthGraph& graph : scene.depths) draw_depths(draw, graph);
     draw->PopClipRect();
+  }
+
+  [[nodiscard]] bool is_lit(std::uint64_t task) const {
+    const TimelineState& state = *input_.state;
+    if (task == state.selected_task) return true;
+    return std::find(state.lit_tasks.begin(), state.lit_tasks.end(), task) != state.lit_tasks.end();
   }
 
   void draw_depths(ImDrawList* draw, const DepthGraph& graph) {

@@ -180,7 +180,7 @@ TEST_CASE("names: what a wait is for decides its colour class") {
   CHECK(wait_class({PollEnd::Pending, WaitOp::Recv, ResourceKind::Mpsc, 0}) == WaitClass::Channel);
   CHECK(wait_class({PollEnd::Pending, WaitOp::Sleep, ResourceKind::Timer, 0}) == WaitClass::Timer);
   CHECK(wait_class({PollEnd::Pending, WaitOp::Accept, ResourceKind::Other, 0}) == WaitClass::Io);
-  CHECK(wait_class({PollEnd::Pending, WaitOp::Join, ResourceKind::Other, 0}) == WaitClass::Task);
+  CHECK(wait_class({PollEnd::Pending, WaitOp::Join, ResourceKind::Other, 0}) == WaitClass::Join);
   CHECK(wait_class({PollEnd::Pending, static_cast<WaitOp>(200), static_cast<ResourceKind>(99),
                     0}) == WaitClass::Other);
   CHECK(name_of(static_cast<ResourceKind>(99)) == "unknown");
