@@ -94,7 +94,6 @@ auto spawn_blocking_on(scheduler::Scheduler& scheduler, F call, SpawnOptions opt
   using Body = BlockingBody<F, T>;
   void* memory = allocate_body(sizeof(Body));
   Header& header = make_header(memory);
-  header.frame_bytes = static_cast<std::uint32_t>(sizeof(Header) + sizeof(Body));
   try {
     new (memory) Body(std::move(call));
   } catch (...) {

@@ -4,19 +4,20 @@
 ///
 /// Every frame of Task<T> has room for a Header in front, because a coroutine is made before
 /// anybody knows whether it will be spawned or awaited by another; an awaited frame leaves all but
-/// one word of it untouched. The body can end before the memory does: destroying the frame gives
+/// two words of it untouched. The body can end before the memory does: destroying the frame gives
 /// the memory to the reference count.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "taskscope/runtime/observe/facts.h"
+#include "taskscope/runtime/task/frame_pool.h"
 #include "taskscope/runtime/task/state.h"
 
 namespace taskscope::runtime::scheduler {
@@ -44,7 +45,8 @@ class Branch {
   Waiter* waiter = nullptr;     ///< what it waits for; null before the first poll
   BranchId id = BranchId::Root;
   bool is_arm = false;
-  bool woken = false;  ///< a wake named this branch; taken from Header::ready
+  bool woken = false;      ///< a wake named this branch; taken from Header::ready
+  bool announced = false;  ///< the observer was told of its wait, which is not over
 };
 
 /// What differs between a coroutine and a blocking call, as one static table a type.
@@ -126,16 +128,18 @@ class alignas(16) Header {
 
 /// Memory for a header and `body_bytes` behind it. Throws std::bad_alloc.
 [[nodiscard]] inline void* allocate_body(std::size_t body_bytes) {
-  auto* header = static_cast<Header*>(::operator new(sizeof(Header) + body_bytes));
-  // Only the word that tells a task from an awaited frame.
+  const std::size_t bytes = sizeof(Header) + body_bytes;
+  auto* header = static_cast<Header*>(allocate_frame(bytes));
+  // Only what tells a task from an awaited frame, and the size.
   new (&header->state) State;
   header->state.init_none();
+  header->frame_bytes = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX));
   return header->body();
 }
 /// Called when a body is gone: frees the memory now, or leaves it to the references of a task.
 inline void release_body(void* body) noexcept {
   Header& header = Header::of_body(body);
-  if (!header.state.is_task()) ::operator delete(&header);
+  if (!header.state.is_task()) free_frame(&header, header.frame_bytes);
 }
 
 }  // namespace taskscope::runtime::task

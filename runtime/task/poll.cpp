@@ -134,7 +134,7 @@ void Header::drop_reference() noexcept {
   // A cancelled body was destroyed when it was cancelled; others hold the result until here.
   if (outcome != observe::Outcome::Cancelled) ops->destroy_result(*this);
   delete label;
-  ::operator delete(this);
+  free_frame(this, frame_bytes);
 }
 
 }  // namespace taskscope::runtime::task

@@ -84,11 +84,7 @@ class PromiseBase {
     return std::noop_coroutine();
   }
 
-  static void* operator new(std::size_t bytes) {
-    void* body = allocate_body(bytes);
-    Header::of_body(body).frame_bytes = static_cast<std::uint32_t>(sizeof(Header) + bytes);
-    return body;
-  }
+  static void* operator new(std::size_t bytes) { return allocate_body(bytes); }
   static void operator delete(void* body) noexcept { release_body(body); }
 
  protected:
