@@ -423,6 +423,8 @@ void Model::on_acquired(const Event& event) {
       resource_for(event.other, static_cast<protocol::ResourceKind>(event.resource_kind));
   if (resource == nullptr) return;
   auto& holders = resource->holders;
+  // Its last holder has let go of it, whatever was read or lost of that.
+  if (resource->kind == protocol::ResourceKind::Mutex) holders.clear();
   const auto same = std::find_if(holders.begin(), holders.end(), [&](const auto& holder) {
     return holder.task == event.task && holder.role == "holds";
   });

@@ -38,8 +38,14 @@ class Model::Merge {
   };
   struct Walk {
     protocol::Snapshot piece;
-    std::size_t next = 0;
+    std::size_t next = 0, next_resource = 0;
+    [[nodiscard]] bool resource_is_next() const noexcept {
+      if (next_resource >= piece.resources.size()) return false;
+      return next >= piece.tasks.size() ||
+             piece.resources[next_resource].ticks < piece.tasks[next].ticks;
+    }
     [[nodiscard]] std::uint64_t ticks() const noexcept {
+      if (resource_is_next()) return piece.resources[next_resource].ticks;
       return next < piece.tasks.size() ? piece.tasks[next].ticks : piece.begin_ticks;
     }
   };

@@ -278,8 +278,9 @@ void Model::take(protocol::Events&& chunk, const source::ChunkPlace& place) {
 
 void Model::take(protocol::Snapshot&& piece) {
   for (const auto& task : piece.tasks) saw(task.ticks);
+  for (const auto& resource : piece.resources) saw(resource.ticks);
   saw(piece.begin_ticks);
-  merge_->buffered += piece.tasks.size();
+  merge_->buffered += piece.tasks.size() + piece.resources.size();
   merge_->walks.push_back({std::move(piece), 0});
   advance();
 }
@@ -322,12 +323,16 @@ void Model::advance() {
     if (first > sure && merge.buffered <= leave) break;
     if (walk_is_first) {
       auto& walk = merge.walks.front();
+      if (walk.resource_is_next()) {
+        apply_snapshot_resource(walk.piece.resources[walk.next_resource++]);
+        --merge.buffered;
+        continue;
+      }
       if (walk.next < walk.piece.tasks.size()) {
         apply_snapshot_task(walk.piece.id, walk.piece.has_waits, walk.piece.tasks[walk.next++]);
         --merge.buffered;
         continue;
       }
-      for (auto& resource : walk.piece.resources) apply_snapshot_resource(resource);
       if (walk.piece.last) complete_snapshot(walk.piece.id, walk.piece.begin_ticks);
       merge.walks.pop_front();
       continue;

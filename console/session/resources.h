@@ -17,6 +17,7 @@ struct Resource {
   std::uint32_t site = 0;
   std::uint64_t registered = 0;  ///< ticks; 0: before the attach
   std::uint64_t dropped = 0;     ///< ticks; 0: it lives
+  std::uint64_t read_at = 0;     ///< the last walk's reading of holders and attributes; 0: none
   bool placeholder = false;      ///< waits name it, nothing defines it
   std::uint32_t waiters = 0;     ///< branches that wait for it now; Model::waiters_of names them
   std::uint32_t reported_waiters = 0;  ///< as the target counted them in the last walk

@@ -41,6 +41,7 @@ void Model::apply_snapshot_task(std::uint64_t snapshot, bool has_waits,
     tasks_.place(slot, entry.site, entry.kind);
   }
   row.wakers = entry.wakers;
+  row.wakers_at = entry.ticks;
 
   // The poll count: from the walk once, from events since; from the walk again where some are lost.
   const bool doubtful = !row.sure_ || row.sure_at_ < lost_until_;
@@ -103,6 +104,7 @@ void Model::apply_snapshot_resource(protocol::ResourceSnapshot& entry) {
   Resource* resource = resource_for(entry.resource, entry.kind);
   if (resource == nullptr || resource->dropped != 0) return;
   resource->placeholder = false;
+  resource->read_at = entry.ticks;
   resource->kind = entry.kind;
   resource->parent = entry.parent;
   resource->site = entry.site;

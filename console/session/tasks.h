@@ -95,7 +95,9 @@ struct Task {
   std::uint64_t spawned = 0;  ///< 0: unknown
   std::uint64_t observed_from = 0;
   std::uint32_t site = 0;  ///< spawn call; Model::site
-  std::uint32_t runtime = 0, frame_bytes = 0, wakers = 0;
+  std::uint32_t runtime = 0, frame_bytes = 0;
+  std::uint32_t wakers = 0;     ///< owned ones alive, as read at `wakers_at`
+  std::uint64_t wakers_at = 0;  ///< 0: never read
   std::unique_ptr<TaskText> text;
 
   [[nodiscard]] bool alive() const noexcept { return finished == 0; }
