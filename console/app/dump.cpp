@@ -48,6 +48,8 @@ const char* word(panels::Tab tab) {
   switch (tab) {
     case panels::Tab::Problems:
       return "problems";
+    case panels::Tab::Graph:
+      return "graph";
     case panels::Tab::Tasks:
       return "tasks";
     case panels::Tab::Resources:
@@ -140,6 +142,31 @@ void Workspace::dump_inspector(JsonWriter& json) const {
   json.end_object();
 }
 
+void Workspace::dump_problems(JsonWriter& json) const {
+  json.member("problems_active", problems_.active).member("problems_past", problems_.past);
+  json.member("finding", finding_key_);
+  json.key("problems").array();
+  for (const panels::ProblemRow& row : problems_.rows) {
+    json.object().member("kind", std::string(analysis::name_of(row.kind)));
+    json.member("severity", std::string(panels::name_of(row.severity)));
+    json.member("certain", row.certain).member("over", row.over);
+    json.member("sentence", row.sentence).member("when", row.when).member("place", row.place);
+    json.member("tasks", row.tasks).member("selected", row.key == finding_key_).end_object();
+  }
+  json.end_array();
+  if (!evidence_) return;
+  json.key("evidence").object();
+  json.member("kind", std::string(analysis::name_of(evidence_->kind)));
+  json.member("sentence", evidence_->sentence).member("over", evidence_->over);
+  json.member("from_ns", evidence_->from_ns).member("to_ns", evidence_->to_ns);
+  json.key("tasks").array();
+  for (const panels::ConcernedTask& task : evidence_->tasks) json.value(task.link.task);
+  json.end_array();
+  json.key("resources").array();
+  for (const panels::ResourceLink& link : evidence_->resources) json.value(link.resource);
+  json.end_array().end_object();
+}
+
 void Workspace::dump_session(JsonWriter& json) const {
   const session::Model& model = session_->model();
   const session::Totals& totals = model.totals();
@@ -201,7 +228,7 @@ void Workspace::dump_session(JsonWriter& json) const {
   table(json, "resources", resources_);
   table(json, "workers", workers_);
   table(json, "losses", losses_);
-  table(json, "problems", problems_);
+  dump_problems(json);
   if (inspector_) dump_inspector(json);
   json.end_object();
 }

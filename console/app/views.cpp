@@ -7,8 +7,9 @@
 namespace taskscope::console::app {
 
 bool is_view(const std::string& name) {
-  constexpr std::array<std::string_view, 8> kViews = {
-      "overview", "timeline", "tasks", "workers", "resources", "problems", "inspector", "start"};
+  constexpr std::array<std::string_view, 9> kViews = {"overview",  "problems",  "graph",
+                                                      "timeline",  "tasks",     "workers",
+                                                      "resources", "inspector", "start"};
   return std::find(kViews.begin(), kViews.end(), name) != kViews.end();
 }
 

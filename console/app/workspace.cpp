@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "taskscope/console/analysis/why.h"
+#include "taskscope/console/app/editor.h"
 #include "taskscope/console/app/window_main.h"
 #include "taskscope/console/panels/format.h"
 #include "taskscope/console/panels/names.h"
@@ -115,6 +116,9 @@ void Workspace::take_opened(std::int64_t now_ms) {
 void Workspace::adopt(std::unique_ptr<session::Session> session) {
   reset_session_state();
   session_ = std::move(session);
+  session_->after_each_chunk([this](const session::Model& model) { diagnosis_.look(model); });
+  // Of one that was pumped already, the end at least.
+  if (!session_->model().clock().empty()) diagnosis_.look_now(session_->model());
   following_ = session_->source().live();
 }
 
@@ -133,8 +137,17 @@ void Workspace::reset_session_state() {
   selected_ = 0;
   inspector_.reset();
   why_.clear();
-  resources_ = workers_ = losses_ = problems_ = {};
-  finding_count_ = 0;
+  resources_ = workers_ = losses_ = {};
+  diagnosis_ = analysis::Diagnosis(settings_.thresholds);
+  looked_at_end_ = false;
+  finding_filter_.reset();
+  finding_.reset();
+  finding_key_ = 0;
+  problems_ = {};
+  evidence_.reset();
+  problems_memory_ = {};
+  // What is wrong comes first, unless a view was asked for.
+  if (arrangement_ == Arrangement::Overview && !tab_asked_) tab_ = panels::Tab::Problems;
   message_.clear();
   refresh_all();
 }
@@ -148,11 +161,13 @@ void Workspace::refresh_all() {
 bool Workspace::show_view(const std::string& name) {
   if (!is_view(name)) return false;
   arrangement_ = Arrangement::Overview;
+  tab_ = name == "inspector" ? panels::Tab::Tasks : panels::Tab::Problems;
+  tab_asked_ = name != "overview";
   if (name == "timeline") arrangement_ = Arrangement::Timeline;
   const std::pair<const char*, panels::Tab> kTabs[] = {{"tasks", panels::Tab::Tasks},
                                                        {"workers", panels::Tab::Workers},
                                                        {"resources", panels::Tab::Resources},
-                                                       {"problems", panels::Tab::Problems}};
+                                                       {"graph", panels::Tab::Graph}};
   for (const auto& [tab_name, tab] : kTabs) {
     if (name != tab_name) continue;
     arrangement_ = Arrangement::Table;
@@ -191,6 +206,10 @@ void Workspace::tick_session(std::int64_t now_ms, std::int64_t budget_ns) {
       framed_once_ = session_->source().state() != source::SourceState::Open;
     }
   }
+  if (session_->finished() && !looked_at_end_) {
+    looked_at_end_ = true;
+    diagnosis_.look_now(model);
+  }
   if (model.ended()) following_ = following_ && live && !model.ended();
   if (following_ && !paused_) {
     view_ = panels::following(view_, model.now_ns());
@@ -218,11 +237,7 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
     if (tab_ == panels::Tab::Workers) workers_ = panels::worker_table(model);
     if (tab_ == panels::Tab::Losses) losses_ = panels::loss_table(model);
   }
-  when_due(problems_ms_, now_ms, 1'000, [&] {
-    const auto findings = analysis::find_troubles(model);
-    finding_count_ = findings.size();
-    problems_ = panels::problem_table(model, findings);
-  });
+  when_due(problems_ms_, now_ms, 400, [&] { refresh_problems(); });
   if (selected_ == 0) {
     inspector_.reset();
     return;
@@ -243,6 +258,64 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
   if (session_->live() && due(stack_asked_ms_, now_ms, 1'000)) {
     session_->request_snapshot(true, selected_);
   }
+}
+
+// --- what is wrong
+
+void Workspace::refresh_problems() {
+  const session::Model& model = session_->model();
+  problems_ = panels::problems_view(model, diagnosis_.active(), diagnosis_.past(), finding_filter_);
+  if (!finding_) {
+    evidence_.reset();
+    return;
+  }
+  if (const analysis::Finding* now = finding_of(finding_key_)) {
+    finding_ = *now;
+  } else if (finding_->active()) {
+    // It ended since: it is the newest of its kind and place in the past.
+    for (const analysis::Finding& over : diagnosis_.past()) {
+      analysis::Finding then = over;
+      then.until_ns = 0;
+      if (panels::finding_key(then) != finding_key_ || over.until_ns < finding_->since_ns) continue;
+      finding_ = over;
+      finding_key_ = panels::finding_key(over);
+      break;
+    }
+  }
+  evidence_ = panels::evidence_view(model, *finding_);
+  evidence_->key = finding_key_;
+}
+
+const analysis::Finding* Workspace::finding_of(std::uint64_t key) const {
+  for (const analysis::Findings* list : {&diagnosis_.active(), &diagnosis_.past()}) {
+    for (const analysis::Finding& finding : *list) {
+      if (panels::finding_key(finding) == key) return &finding;
+    }
+  }
+  return nullptr;
+}
+
+void Workspace::select_finding(const analysis::Finding* finding) {
+  timeline_.lit_tasks.clear();
+  finding_.reset();
+  finding_key_ = 0;
+  if (finding != nullptr) {
+    finding_ = *finding;
+    finding_key_ = panels::finding_key(*finding);
+    timeline_.lit_tasks = finding->tasks;
+    timeline_.lit_tasks.insert(timeline_.lit_tasks.end(), finding->others.begin(),
+                               finding->others.end());
+  }
+  refresh_problems();
+}
+
+bool Workspace::select_worst() {
+  if (session_ == nullptr || finding_) return false;
+  const analysis::Findings& from =
+      diagnosis_.active().empty() ? diagnosis_.past() : diagnosis_.active();
+  if (from.empty()) return false;
+  do_action(panels::action::SelectFinding{panels::finding_key(from.front())});
+  return true;
 }
 
 void Workspace::explain() {
@@ -351,7 +424,14 @@ void Workspace::handle_keys(const std::vector<InputEvent>& events) {
       case GLFW_KEY_SLASH:
         focus_filter_ = true;
         break;
+      case GLFW_KEY_LEFT_BRACKET:
+        actions_.push_back(action::StepFinding{-1});
+        break;
+      case GLFW_KEY_RIGHT_BRACKET:
+        actions_.push_back(action::StepFinding{1});
+        break;
       case GLFW_KEY_ESCAPE:
+        actions_.push_back(action::SelectFinding{0});
         actions_.push_back(action::SelectTask{0});
         break;
       default:
@@ -569,6 +649,42 @@ void Workspace::do_action(const panels::action::CopyText& asked) {
   ImGui::SetClipboardText(asked.text.c_str());
   say("Copied: " + asked.text, false);
 }
+void Workspace::do_action(const panels::action::OpenPlace& asked) {
+  const std::string problem = open_in_editor(asked.path);
+  say(problem.empty() ? "Opened " + asked.path : problem, !problem.empty());
+}
 void Workspace::do_action(const panels::action::Dismiss&) { message_.clear(); }
+void Workspace::do_action(const panels::action::SelectFinding& asked) {
+  const analysis::Finding* finding = finding_of(asked.key);
+  select_finding(finding);
+  if (finding == nullptr) return;
+  if (arrangement_ == Arrangement::Overview) tab_ = panels::Tab::Problems;
+  if (!finding_->tasks.empty()) select_task(finding_->tasks.front());
+  do_action(panels::action::Frame{evidence_->from_ns, evidence_->to_ns});
+}
+void Workspace::do_action(const panels::action::StepFinding& asked) {
+  refresh_problems();
+  const auto& rows = problems_.rows;
+  if (rows.empty()) return;
+  const auto at = std::find_if(rows.begin(), rows.end(), [&](const panels::ProblemRow& row) {
+    return row.key == finding_key_;
+  });
+  const auto count = static_cast<std::ptrdiff_t>(rows.size());
+  std::ptrdiff_t next = asked.by > 0 ? 0 : count - 1;
+  if (at != rows.end()) next = (at - rows.begin() + asked.by + count) % count;
+  do_action(panels::action::SelectFinding{rows[static_cast<std::size_t>(next)].key});
+  problems_memory_.scroll_to_selected = true;
+}
+void Workspace::do_action(const panels::action::FilterFindings& asked) {
+  finding_filter_ = asked.kind;
+  refresh_problems();
+}
+void Workspace::do_action(const panels::action::SetThresholds& asked) {
+  settings_.thresholds = asked.thresholds;
+  diagnosis_.set_thresholds(asked.thresholds);
+  if (!session_->model().clock().empty()) diagnosis_.look_now(session_->model());
+  refresh_problems();
+}
+void Workspace::do_action(const panels::action::ShowGraph&) { tab_ = panels::Tab::Graph; }
 
 }  // namespace taskscope::console::app

@@ -13,11 +13,12 @@
 #include <string>
 #include <vector>
 
-#include "taskscope/console/analysis/findings.h"
+#include "taskscope/console/analysis/diagnosis.h"
 #include "taskscope/console/app/input_queue.h"
 #include "taskscope/console/app/settings.h"
 #include "taskscope/console/panels/actions.h"
 #include "taskscope/console/panels/inspector_layout.h"
+#include "taskscope/console/panels/problems_panel.h"
 #include "taskscope/console/panels/start_panel.h"
 #include "taskscope/console/panels/tables_panel.h"
 #include "taskscope/console/panels/task_table_panel.h"
@@ -37,10 +38,13 @@ class Workspace {
  public:
   explicit Workspace(Settings settings) : settings_(std::move(settings)) {}
   ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
 
   /// Opens a target, as if the user had asked for it; the result shows after some ticks.
   void open(const std::string& target, bool file_only, std::int64_t now_ms);
-  /// Takes a session that exists already.
+  /// Takes a session that exists already; best before it is pumped, as troubles are looked for
+  /// while it is.
   void adopt(std::unique_ptr<session::Session> session);
   /// A view by its name; false for a name that is_view() refuses.
   bool show_view(const std::string& name);
@@ -72,6 +76,8 @@ class Workspace {
   }
   /// Selects the task that was busiest and opens its group, where none is selected.
   void select_busiest();
+  /// Selects the worst finding, where none is selected. False where there is none.
+  bool select_worst();
   /// Everything is computed anew at the next tick, however recent: before a picture is taken.
   void refresh_all();
   /// The state as JSON, for tests; `runs` is the text of the last frame.
@@ -84,6 +90,9 @@ class Workspace {
   void tick_session(std::int64_t now_ms, std::int64_t budget_ns);
   void refresh_panels(std::int64_t now_ms);
   void reset_session_state();
+  void refresh_problems();
+  void select_finding(const analysis::Finding* finding);
+  [[nodiscard]] const analysis::Finding* finding_of(std::uint64_t key) const;
   void check_recent();
   void move_view(const panels::TimeView& view, bool keeps_following);
   void select_task(std::uint64_t task);
@@ -117,11 +126,18 @@ class Workspace {
   void do_action(const panels::action::StartRecording& asked);
   void do_action(const panels::action::StopRecording& asked);
   void do_action(const panels::action::CopyText& asked);
+  void do_action(const panels::action::OpenPlace& asked);
   void do_action(const panels::action::Dismiss& asked);
+  void do_action(const panels::action::SelectFinding& asked);
+  void do_action(const panels::action::StepFinding& asked);
+  void do_action(const panels::action::FilterFindings& asked);
+  void do_action(const panels::action::SetThresholds& asked);
+  void do_action(const panels::action::ShowGraph& asked);
 
   void dump_start(JsonWriter& json) const;
   void dump_session(JsonWriter& json) const;
   void dump_inspector(JsonWriter& json) const;
+  void dump_problems(JsonWriter& json) const;
 
   struct Opened {
     std::unique_ptr<session::Session> session;
@@ -146,13 +162,14 @@ class Workspace {
   // The session.
   std::unique_ptr<session::Session> session_;
   Arrangement arrangement_ = Arrangement::Overview;
+  bool tab_asked_ = false;  ///< by show_view
   panels::TimeView view_;
   panels::ViewHistory history_;
   bool following_ = true, paused_ = false, framed_once_ = false;
   std::uint64_t events_at_stop_ = 0;
   panels::TimelineState timeline_;
   panels::TimelineMemory timeline_memory_;
-  panels::Tab tab_ = panels::Tab::Tasks;
+  panels::Tab tab_ = panels::Tab::Problems;
   panels::TaskOrder order_;
   panels::TaskTableLayout table_;
   panels::TaskTableMemory table_memory_;
@@ -166,10 +183,20 @@ class Workspace {
   panels::TopBarView top_bar_;
   std::size_t memory_bytes_ = 0;
   std::int64_t top_bar_ms_ = INT64_MIN / 2, memory_ms_ = INT64_MIN / 2;
-  panels::TableView resources_, workers_, losses_, problems_;
-  panels::TableMemory resources_memory_, workers_memory_, losses_memory_, problems_memory_;
-  std::int64_t tables_ms_ = INT64_MIN / 2, problems_ms_ = INT64_MIN / 2;
-  std::size_t finding_count_ = 0;
+  panels::TableView resources_, workers_, losses_;
+  panels::TableMemory resources_memory_, workers_memory_, losses_memory_;
+  std::int64_t tables_ms_ = INT64_MIN / 2;
+
+  // What is wrong.
+  analysis::Diagnosis diagnosis_;
+  bool looked_at_end_ = false;
+  std::optional<analysis::FindingKind> finding_filter_;
+  std::optional<analysis::Finding> finding_;  ///< selected; kept when it is over, or forgotten
+  std::uint64_t finding_key_ = 0;             ///< of finding_ as it was seen last
+  panels::ProblemsView problems_;
+  std::optional<panels::EvidenceView> evidence_;
+  panels::ProblemsMemory problems_memory_;
+  std::int64_t problems_ms_ = INT64_MIN / 2;
   std::string message_;
   bool message_is_bad_ = false;
   std::int64_t message_ms_ = 0;

@@ -121,9 +121,9 @@ void Workspace::draw_tabs(float width) {
   };
   const std::size_t lost = session_->model().losses().size();
   const Entry entries[] = {
-      {Tab::Tasks, "##tab tasks", "Tasks"},
       {Tab::Problems, "##tab problems",
-       finding_count_ == 0 ? "Problems" : "Problems " + std::to_string(finding_count_)},
+       problems_.active == 0 ? "Problems" : "Problems " + std::to_string(problems_.active)},
+      {Tab::Tasks, "##tab tasks", "Tasks"},
       {Tab::Resources, "##tab resources", "Resources"},
       {Tab::Workers, "##tab workers", "Workers"},
       {Tab::Losses, "##tab losses", lost == 0 ? "Losses" : "Losses " + std::to_string(lost)},
@@ -164,7 +164,15 @@ void Workspace::draw_lower(float width, float height) {
       focus_filter_ = scroll_to_selected_ = false;
       break;
     case Tab::Problems:
-      panels::draw_table("##problems scroll", problems_, problems_memory_, actions_);
+      panels::draw_problems({.view = &problems_,
+                             .evidence = evidence_ ? &*evidence_ : nullptr,
+                             .inspector = inspector_ ? &*inspector_ : nullptr,
+                             .selected = finding_key_,
+                             .only = finding_filter_,
+                             .thresholds = &settings_.thresholds},
+                            problems_memory_, actions_);
+      break;
+    case Tab::Graph:
       break;
     case Tab::Resources:
       panels::draw_table("##resources scroll", resources_, resources_memory_, actions_);

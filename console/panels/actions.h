@@ -2,16 +2,18 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "taskscope/console/analysis/findings.h"
 #include "taskscope/console/panels/time_view.h"
 
 namespace taskscope::console::panels {
 
 /// The tables below the timeline.
-enum class Tab : std::uint8_t { Problems, Tasks, Resources, Workers, Losses };
+enum class Tab : std::uint8_t { Problems, Graph, Tasks, Resources, Workers, Losses };
 
 enum class TaskColumn : std::uint8_t {
   Id,
@@ -65,6 +67,25 @@ struct SelectTask {
 struct SelectResource {
   std::uint64_t resource = 0;
 };
+/// A finding by finding_key(): its tasks are selected, its moment framed, its evidence shown.
+struct SelectFinding {
+  std::uint64_t key = 0;
+};
+/// To the next finding (1) or the one before (-1).
+struct StepFinding {
+  int by = 1;
+};
+/// Which findings are listed; none: all kinds.
+struct FilterFindings {
+  std::optional<analysis::FindingKind> kind;
+};
+struct SetThresholds {
+  analysis::Thresholds thresholds;
+};
+/// The wait-for graph about a task or a resource; 0 and 0: about what is selected.
+struct ShowGraph {
+  std::uint64_t task = 0, resource = 0;
+};
 struct ToggleGroup {
   std::uint32_t group = 0;
 };
@@ -92,6 +113,10 @@ struct StopRecording {};
 struct CopyText {
   std::string text;
 };
+/// In the editor that TASKSCOPE_EDITOR names.
+struct OpenPlace {
+  std::string path;  ///< "file:line"
+};
 struct Dismiss {};  ///< the message at the top
 
 }  // namespace action
@@ -101,7 +126,9 @@ using Action =
                  action::Pause, action::Back, action::Forward, action::Frame, action::SelectTask,
                  action::SelectResource, action::ToggleGroup, action::ShowTab, action::SortTasks,
                  action::FilterTasks, action::ShowTasks, action::TakeStacks, action::StartRecording,
-                 action::StopRecording, action::CopyText, action::Dismiss>;
+                 action::StopRecording, action::CopyText, action::OpenPlace, action::Dismiss,
+                 action::SelectFinding, action::StepFinding, action::FilterFindings,
+                 action::SetThresholds, action::ShowGraph>;
 using Actions = std::vector<Action>;
 
 }  // namespace taskscope::console::panels

@@ -19,18 +19,6 @@ std::string path_of(const session::Model& model, std::uint32_t site) {
   return known == nullptr ? std::string() : known->file + ":" + std::to_string(known->line);
 }
 
-TaskLink link_to(const session::Model& model, std::uint64_t id) {
-  const session::Task* task = model.tasks().find(id);
-  if (task == nullptr) {
-    return {.task = 0, .label = "task " + std::to_string(id), .detail = "not kept"};
-  }
-  const StateText state = state_text(model, *task);
-  return {.task = id,
-          .label = task_title(model, *task),
-          .detail = std::to_string(id) + " · " + state.text,
-          .colour = state.colour};
-}
-
 void add_branch(const session::Model& model, const std::vector<session::Wait>& branches,
                 std::size_t index, int depth, std::vector<bool>& seen,
                 std::vector<StackLine>& lines) {
@@ -93,6 +81,27 @@ std::string poll_end_text(std::uint8_t detail) {
 }
 
 }  // namespace
+
+TaskLink task_link(const session::Model& model, std::uint64_t id) {
+  const session::Task* task = model.tasks().find(id);
+  if (task == nullptr) {
+    return {.task = 0, .label = "task " + std::to_string(id), .detail = "not kept"};
+  }
+  const StateText state = state_text(model, *task);
+  return {.task = id,
+          .label = task_title(model, *task),
+          .detail = std::to_string(id) + " · " + state.text,
+          .colour = state.colour};
+}
+
+ResourceLink resource_link(const session::Model& model, std::uint64_t id) {
+  ResourceLink link{.resource = id, .label = resource_text(model, id), .detail = {}};
+  if (const session::Resource* resource = model.resource(id)) {
+    link.detail = count_text(resource->waiters) + " waiting";
+    if (resource->site != 0) link.detail += " · " + site_place(model, resource->site);
+  }
+  return link;
+}
 
 std::vector<StackLine> stack_lines(const session::Model& model,
                                    const std::vector<session::Wait>& branches) {
@@ -319,7 +328,7 @@ InspectorView inspect(const session::Session& session, std::uint64_t id) {
     view.polls = histogram_view(histograms->polls, clock);
     view.scheduled = histogram_view(histograms->scheduled, clock);
   }
-  if (task.parent != 0) view.parents.push_back(link_to(model, task.parent));
+  if (task.parent != 0) view.parents.push_back(task_link(model, task.parent));
 
   view.from_ns = task.spawned != 0 ? clock.ns(task.spawned) : model.begin_ns();
   view.from_ns = std::max(view.from_ns, model.begin_ns());
@@ -337,7 +346,7 @@ void add_history(session::Session& session, InspectorView& view) {
   const std::vector<std::uint64_t> children = model.children_of(view.task, 1000);
   for (const std::uint64_t child : children) {
     if (view.children.size() == kChildren) break;
-    view.children.push_back(link_to(model, child));
+    view.children.push_back(task_link(model, child));
   }
   view.more_children = children.size() - view.children.size();
 }

@@ -51,6 +51,13 @@ struct TaskLink {
   Colour colour = colour::kDone;
 };
 
+struct ResourceLink {
+  std::uint64_t resource = 0;
+  std::string label, detail;
+};
+[[nodiscard]] TaskLink task_link(const session::Model& model, std::uint64_t task);
+[[nodiscard]] ResourceLink resource_link(const session::Model& model, std::uint64_t resource);
+
 struct InspectorView {
   std::uint64_t task = 0;
   bool known = false;  ///< the session keeps the task

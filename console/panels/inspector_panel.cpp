@@ -254,6 +254,21 @@ void draw_events(const InspectorView& view, Actions& actions) {
 
 }  // namespace
 
+void place_menu(const std::string& path, Actions& actions) {
+  if (path.empty()) return;
+  if (ImGui::IsItemHovered()) {
+    ImGui::SetMouseCursor(ImGuiMouseCursor_Hand);
+    tooltip(path + "\nClick to copy, right click to open");
+  }
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(px(8), px(8)));
+  if (ImGui::BeginPopupContextItem("##place menu")) {
+    if (ImGui::Selectable("Open in the editor")) actions.push_back(action::OpenPlace{path});
+    if (ImGui::Selectable("Copy the place")) actions.push_back(action::CopyText{path});
+    ImGui::EndPopup();
+  }
+  ImGui::PopStyleVar();
+}
+
 void draw_inspector(const InspectorInput& input, Actions& actions) {
   if (input.view == nullptr) {
     empty_note("No task selected", "Click a task on the timeline or in the table.");

@@ -11,6 +11,10 @@ struct InspectorInput {
   std::string why;                      ///< why it is not running, one line; empty: not known
 };
 
+/// After an item that a click copies: its tooltip, and a menu on a right click that opens the place
+/// in the user's editor.
+void place_menu(const std::string& path, Actions& actions);
+
 /// Fills what is left of the current ImGui window.
 void draw_inspector(const InspectorInput& input, Actions& actions);
 

@@ -193,6 +193,48 @@ void draw_icon(ImDrawList* draw, Icon icon, ImVec2 c, float size, Colour colour)
       draw->AddLine({c.x - r * 0.3f, c.y + r * 0.25f}, {c.x + r * 0.3f, c.y + r * 0.25f}, colour,
                     1);
       break;
+    case Icon::Severe: {
+      ImVec2 corners[8];
+      for (int i = 0; i < 8; ++i) {
+        const float angle = (static_cast<float>(i) + 0.5f) * 0.7853982f;
+        corners[i] = {c.x + r * 1.08f * std::cos(angle), c.y + r * 1.08f * std::sin(angle)};
+      }
+      draw->AddConvexPolyFilled(corners, 8, colour);
+      draw->AddRectFilled({c.x - r * 0.6f, c.y - r * 0.2f}, {c.x + r * 0.6f, c.y + r * 0.2f},
+                          colour::kPanel);
+      break;
+    }
+    case Icon::Serious:
+      draw->AddTriangleFilled({c.x, c.y - r}, {c.x + r * 1.1f, c.y + r * 0.85f},
+                              {c.x - r * 1.1f, c.y + r * 0.85f}, colour);
+      draw->AddRectFilled({c.x - r * 0.14f, c.y - r * 0.4f}, {c.x + r * 0.14f, c.y + r * 0.25f},
+                          colour::kPanel);
+      draw->AddRectFilled({c.x - r * 0.14f, c.y + r * 0.42f}, {c.x + r * 0.14f, c.y + r * 0.66f},
+                          colour::kPanel);
+      break;
+    case Icon::Minor:
+      draw->AddCircleFilled(c, r, colour, 20);
+      draw->AddRectFilled({c.x - r * 0.15f, c.y - r * 0.6f}, {c.x + r * 0.15f, c.y - r * 0.32f},
+                          colour::kPanel);
+      draw->AddRectFilled({c.x - r * 0.15f, c.y - r * 0.12f}, {c.x + r * 0.15f, c.y + r * 0.62f},
+                          colour::kPanel);
+      break;
+    case Icon::Rules: {
+      const float at[] = {0.35f, -0.35f, 0.1f};
+      for (int i = 0; i < 3; ++i) {
+        const float y = c.y + r * 0.65f * static_cast<float>(i - 1);
+        draw->AddLine({c.x - r * 0.9f, y}, {c.x + r * 0.9f, y}, colour, px(1.2f));
+        draw->AddCircleFilled({c.x + r * at[i], y}, r * 0.26f, colour, 10);
+      }
+      break;
+    }
+    case Icon::Target:
+      draw->AddCircle(c, r * 0.55f, colour, 16, px(1.4f));
+      for (const float d : {-1.0f, 1.0f}) {
+        draw->AddLine({c.x + d * r * 0.55f, c.y}, {c.x + d * r, c.y}, colour, px(1.4f));
+        draw->AddLine({c.x, c.y + d * r * 0.55f}, {c.x, c.y + d * r}, colour, px(1.4f));
+      }
+      break;
     case Icon::Stack:
       for (const float y : {-0.6f, 0.0f, 0.6f}) {
         draw->AddRectFilled({c.x - r * 0.8f, c.y + r * y - px(1)},

@@ -43,6 +43,11 @@ enum class Icon : unsigned char {
   Search,
   File,
   Stack,
+  Severe,   ///< an octagon with a bar, as a road sign
+  Serious,  ///< a triangle with a mark
+  Minor,    ///< a disc with an i
+  Rules,    ///< sliders
+  Target,   ///< frames something
 };
 void draw_icon(ImDrawList* draw, Icon icon, ImVec2 centre, float size, Colour colour);
 
