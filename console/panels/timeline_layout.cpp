@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdio>
 #include <unordered_map>
 
 #include "taskscope/console/panels/format.h"
@@ -727,6 +728,21 @@ std::size_t row_at(const std::vector<TimelineRow>& rows, float y_px) {
   const auto found = after - 1;
   if (y_px >= found->y_px + found->height_px) return SIZE_MAX;
   return static_cast<std::size_t>(found - rows.begin());
+}
+
+std::string native_frame_text(const session::NativeFrame& frame) {
+  std::string text;
+  if (!frame.function.empty()) {
+    text = keep_tail(short_function(frame.function), 60);
+    if (!frame.file.empty()) text += "  " + place_text(frame.file, frame.line);
+  } else {
+    char number[32];
+    std::snprintf(
+        number, sizeof number, "0x%llx",
+        static_cast<unsigned long long>(frame.module.empty() ? frame.address : frame.offset));
+    text = frame.module.empty() ? number : std::string(file_name(frame.module)) + "+" + number;
+  }
+  return frame.guessed ? text + "  (perhaps)" : text;
 }
 
 std::vector<float> load_strip(const session::Model& model, std::int64_t from_ns, std::int64_t to_ns,

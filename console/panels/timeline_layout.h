@@ -167,6 +167,9 @@ struct SceneOptions {
 /// The row at the place; its number, or SIZE_MAX.
 [[nodiscard]] std::size_t row_at(const std::vector<TimelineRow>& rows, float y_px);
 
+/// "read  io.cpp:12", "libc.so.6+0x1234" where no name is known.
+[[nodiscard]] std::string native_frame_text(const session::NativeFrame& frame);
+
 /// How busy the workers were over a whole span, in `pieces` equal parts, 0 to 1: the strip above
 /// the timeline.
 [[nodiscard]] std::vector<float> load_strip(const session::Model& model, std::int64_t from_ns,

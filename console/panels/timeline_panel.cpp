@@ -195,7 +195,9 @@ class Drawing {
                                                 .width_px = width_,
                                                 .top_px = scroll_,
                                                 .bottom_px = scroll_ + height,
-                                                .scale = theme().scale});
+                                                .scale = theme().scale,
+                                                .long_poll_ns = input_.long_poll_ns,
+                                                .lit = lit_tasks()});
     memory_.boxes = scene.boxes.size();
     memory_.lanes_x_px = lanes_from_.x;
     memory_.lanes_y_px = lanes_from_.y;
@@ -204,6 +206,7 @@ class Drawing {
 
     draw_backgrounds(height);
     draw_scene(scene);
+    draw_arrows(height);
     draw_labels(height);
     handle_mouse(scene, height);
     memory_.rows.swap(rows_);
@@ -267,10 +270,12 @@ class Drawing {
         // A seam between neighbours where there is room for one.
         const float seam = box.width_px > 4 && box.kind != BoxKind::Gap ? 1.0f : 0.0f;
         const std::uint64_t task = scene.items[box.item].task;
-        if (memory_.hovered_task != 0 && box.kind == BoxKind::Poll) {
+        if (memory_.hovered_task != 0 && box.kind == BoxKind::Lit) {
+          if (task != memory_.hovered_task) fill = with_alpha(fill, 0.35f);
+        } else if (memory_.hovered_task != 0 && box.kind == BoxKind::Poll) {
           fill = task == memory_.hovered_task ? mixed(fill, rgb(0xffffff), 0.35f)
                                               : mixed(fill, colour::kLane, 0.45f);
-        } else if (task != 0 && box.kind == BoxKind::Poll && is_lit(task)) {
+        } else if (task != 0 && box.kind == BoxKind::Poll && input_.state->is_lit(task)) {
           fill = mixed(fill, rgb(0xffffff), 0.45f);
         }
         draw->PrimRect({base.x + box.x_px, base.y + box.y_px},
@@ -301,6 +306,10 @@ class Drawing {
         const session::Task* task = model_.tasks().find(item.task);
         label = task != nullptr && !task->name().empty() ? std::string(task->name())
                                                          : "task " + std::to_string(item.task);
+        if (box.blocking)
+          label = "blocks for " + duration_text(item.to_ns - item.from_ns) + " · " + label;
+      } else if (box.blocking) {
+        label = "blocks for " + duration_text(item.to_ns - item.from_ns);
       } else {
         continue;
       }
@@ -318,14 +327,153 @@ class Drawing {
       draw_text(draw, font, box.hatched ? colour::kText : rgb(0x10151a), {left, y}, right - left,
                 label);
     }
+    draw_wait_labels(scene);
     for (const DepthGraph& graph : scene.depths) draw_depths(draw, graph);
     draw->PopClipRect();
   }
 
-  [[nodiscard]] bool is_lit(std::uint64_t task) const {
+  /// Waits are told by their hue, and in words where there is room.
+  void draw_wait_labels(const TimelineScene& scene) {
+    ImDrawList* draw = ImGui::GetWindowDrawList();
+    ImFont* font = theme().small;
+    const auto kinds = model_.wait_kinds();
+    for (const TimelineLabel& label : scene.labels) {
+      if (label.wait >= kinds.size() || label.height_px + px(3) < font->FontSize) continue;
+      const std::string text = wait_text(kinds[label.wait]);
+      const float left = lanes_from_.x + std::max(label.x_px, 0.0f) + px(4);
+      const float right = lanes_from_.x + std::min(label.x_px + label.width_px, width_) - px(4);
+      if (text_width(font, text) > right - left) continue;
+      const float y =
+          origin_.y + label.y_px + std::floor((label.height_px - font->FontSize) / 2) - px(1);
+      if (y < lanes_from_.y || y + font->FontSize > lanes_to_.y) continue;
+      draw_text(draw, font, colour::kDim, {left, y}, right - left, text);
+    }
+  }
+
+  /// Of the selected ones as many as have a row: their tracks are built already.
+  [[nodiscard]] std::vector<std::uint64_t> lit_tasks() const {
+    std::vector<std::uint64_t> lit;
     const TimelineState& state = *input_.state;
-    if (task == state.selected_task) return true;
-    return std::find(state.lit_tasks.begin(), state.lit_tasks.end(), task) != state.lit_tasks.end();
+    if (state.selected_task != 0) lit.push_back(state.selected_task);
+    for (const std::uint64_t task : state.lit_tasks) {
+      if (lit.size() <= kLitRows && task != state.selected_task) lit.push_back(task);
+    }
+    return lit;
+  }
+
+  /// Firm for the selected task, faint for the one under the pointer.
+  void draw_arrows(float height) {
+    arrows_.clear();
+    memory_.arrows = 0;
+    if (input_.wakes == nullptr) return;
+    const SceneOptions options{.view = input_.view,
+                               .width_px = width_,
+                               .top_px = scroll_,
+                               .bottom_px = scroll_ + height,
+                               .scale = theme().scale};
+    const std::uint64_t selected = input_.state->selected_task, hovered = memory_.hovered_task;
+    if (hovered != 0 && hovered != selected) {
+      draw_arrows_of(
+          timeline_arrows(model_, rows_, input_.wakes->of(model_, hovered), hovered, options, 120),
+          0.4f);
+    }
+    if (selected == 0) return;
+    arrows_ = timeline_arrows(model_, rows_, input_.wakes->of(model_, selected), selected, options);
+    draw_arrows_of(arrows_, 0.95f);
+  }
+
+  void draw_arrows_of(const std::vector<TimelineArrow>& arrows, float alpha) {
+    ImDrawList* draw = ImGui::GetWindowDrawList();
+    draw->PushClipRect(lanes_from_, lanes_to_, true);
+    memory_.arrows += arrows.size();
+    // Many arrows hide the lanes.
+    const float firm = arrows.size() > 60 ? alpha * 0.6f : alpha;
+    for (const TimelineArrow& arrow : arrows) {
+      const Colour ink =
+          with_alpha(arrow.outgoing ? colour::kScheduled : colour::kSelectionLine, firm);
+      const ImVec2 from{lanes_from_.x + arrow.from_x_px, origin_.y + arrow.from_y_px};
+      const ImVec2 to{lanes_from_.x + arrow.to_x_px, origin_.y + arrow.to_y_px};
+      const float bend = std::clamp((to.x - from.x) * 0.5f, px(6), px(60));
+      if (from.y == to.y && to.x - from.x < px(6)) {
+        draw->AddLine(from, to, ink, px(1.2f));
+      } else {
+        draw->AddBezierCubic(from, {from.x + bend, from.y}, {to.x - bend, to.y}, to, ink, px(1.2f));
+      }
+      const float dot = px(2.5f);
+      if (arrow.waker_shown) {
+        draw->AddCircleFilled(from, dot, ink, 8);
+      } else {  // from outside: a timer, an fd, another thread
+        draw->AddRect({from.x - dot, from.y - dot}, {from.x + dot, from.y + dot}, ink, 0, 0, 1);
+      }
+      if (arrow.poll_shown) {
+        draw->AddTriangleFilled({to.x, to.y}, {to.x - px(6), to.y - px(3.5f)},
+                                {to.x - px(6), to.y + px(3.5f)}, ink);
+      }
+    }
+    draw->PopClipRect();
+  }
+
+  /// What is at an arrow's end under the pointer; true where there is one.
+  bool arrow_under_pointer() {
+    const ImGuiIO& io = ImGui::GetIO();
+    const std::size_t found =
+        arrow_end_at(arrows_, io.MousePos.x - lanes_from_.x, io.MousePos.y - origin_.y, px(6));
+    if (found >= arrows_.size()) return false;
+    const TimelineArrow& arrow = arrows_[found];
+    const std::uint64_t other = arrow.outgoing ? arrow.task : arrow.by;
+    if (other != 0 && ImGui::IsMouseReleased(ImGuiMouseButton_Left) &&
+        io.MouseDragMaxDistanceSqr[ImGuiMouseButton_Left] < 16) {
+      actions_.push_back(action::SelectTask{other});
+    }
+    if (!begin_tooltip()) return true;
+    {
+      TextStyle style(theme().strong, colour::kText);
+      std::string title = arrow.outgoing                             ? "Wakes "
+                          : arrow.by != 0 && arrow.by == arrow.task  ? "Wakes itself"
+                          : arrow.cause == protocol::WakeCause::Task ? "Woken by "
+                                                                     : "Woken";
+      if (other != 0 && arrow.by != arrow.task) title += titled(other);
+      ImGui::TextUnformatted(title.c_str());
+    }
+    tooltip_line("through", cause_text(arrow));
+    tooltip_line("at", axis_text(arrow.at_ns, 1000));
+    if (arrow.poll_shown) {
+      tooltip_line("queued for", duration_text(arrow.polled_ns - arrow.at_ns));
+    }
+    if (arrow.wakes > 1) tooltip_line("wakes here", count_text(arrow.wakes));
+    if (other != 0 && arrow.by != arrow.task) tooltip_line("", "a click selects that task");
+    end_tooltip();
+    return true;
+  }
+
+  [[nodiscard]] std::string titled(std::uint64_t id) const {
+    const session::Task* task = model_.tasks().find(id);
+    if (task == nullptr) return "task " + std::to_string(id);
+    const std::string title = task_title(model_, *task), number = std::to_string(id);
+    return title.ends_with(number) ? title : title + "  " + number;
+  }
+
+  [[nodiscard]] std::string cause_text(const TimelineArrow& arrow) const {
+    switch (arrow.cause) {
+      case protocol::WakeCause::Timer:
+        return "a timer";
+      case protocol::WakeCause::Io:
+        return "fd " + std::to_string(arrow.value) + " is ready";
+      case protocol::WakeCause::Blocking:
+        return "a blocking call that ended";
+      case protocol::WakeCause::Abort:
+        return "an abort";
+      case protocol::WakeCause::Thread:
+      case protocol::WakeCause::Task:
+        break;
+    }
+    const session::Resource* resource = arrow.value != 0 ? model_.resource(arrow.value) : nullptr;
+    if (resource != nullptr) {
+      return std::string(name_of(resource->kind)) + " " +
+             (resource->name.empty() ? std::to_string(resource->id) : resource->name);
+    }
+    return arrow.cause == protocol::WakeCause::Thread ? "a thread outside of the runtime"
+                                                      : "its waker";
   }
 
   void draw_depths(ImDrawList* draw, const DepthGraph& graph) {
@@ -428,6 +576,7 @@ class Drawing {
     ImGui::SetCursorScreenPos({at_.x, lanes_from_.y});
     ImGui::InvisibleButton("##labels", {gutter_, height});
     const float pointer_y = io.MousePos.y - origin_.y;
+    std::uint64_t hovered_label = 0;
     if (ImGui::IsItemHovered()) {
       scroll_by_wheel();
       if (const std::size_t i = row_at(rows_, pointer_y); i < rows_.size()) {
@@ -438,6 +587,7 @@ class Drawing {
               {at_.x + gutter_, origin_.y + row.y_px + row.height_px}, rgb(0xffffff, 8));
         }
         if (row.kind == RowKind::Group) group_tooltip(row);
+        if (row.kind == RowKind::Task) hovered_label = row.task;
         if (ImGui::IsItemClicked()) click_label(row);
       }
     }
@@ -451,7 +601,7 @@ class Drawing {
     }
     drag_pans();
     select_span();
-    memory_.hovered_task = 0;
+    memory_.hovered_task = hovered_label;
     if (!hovered) return;
     if (io.KeyCtrl || io.KeyShift || io.MouseWheelH != 0) {
       wheel_zooms(false);
@@ -461,6 +611,7 @@ class Drawing {
     ImDrawList* draw = ImGui::GetWindowDrawList();
     draw->AddLine({io.MousePos.x, lanes_from_.y}, {io.MousePos.x, lanes_to_.y}, rgb(0xffffff, 36),
                   1);
+    if (!memory_.selecting && arrow_under_pointer()) return;
     const std::size_t found =
         box_at(scene, rows_, io.MousePos.x - lanes_from_.x, io.MousePos.y - origin_.y);
     if (found >= scene.boxes.size() || memory_.selecting) return;
@@ -562,6 +713,7 @@ class Drawing {
         title = item.polls > 1 ? "Parked, with breaks" : "Parked";
         break;
       case BoxKind::Poll:
+      case BoxKind::Lit:
       case BoxKind::State: {
         const session::Task* task = model_.tasks().find(item.task);
         title = task != nullptr ? task_title(model_, *task) + "  " + std::to_string(item.task)
@@ -612,10 +764,31 @@ class Drawing {
       tooltip_line("on", lane_name(*model_.lanes()[item.lane]));
     }
     if (box.hatched && box.kind != BoxKind::Gap) {
-      TextStyle style(theme().small, colour::kTrouble);
-      ImGui::TextUnformatted("This poll held its worker up.");
+      {
+        TextStyle style(theme().small, colour::kTrouble);
+        ImGui::TextUnformatted(box.blocking ? "This poll holds its worker up, now."
+                                            : "This poll held its worker up.");
+      }
+      native_lines(item);
     }
     end_tooltip();
+  }
+
+  /// Where the poll that blocks is, or was, in native code.
+  void native_lines(const TimelineItem& item) {
+    const session::NativeStack* stack = model_.native_stack(item.task);
+    if (stack == nullptr) return;
+    const std::int64_t taken = model_.clock().ns(stack->ticks);
+    if (taken < item.from_ns || (!item.open && taken > item.to_ns)) return;
+    if (stack->frames.empty()) {
+      if (!stack->problem.empty()) tooltip_line("stack", stack->problem);
+      return;
+    }
+    if (stack->in_kernel) tooltip_line("system call", stack->system_call);
+    constexpr std::size_t kLines = 4;
+    for (std::size_t i = 0; i < std::min(stack->frames.size(), kLines); ++i) {
+      tooltip_line(i == 0 ? "in" : "called by", native_frame_text(stack->frames[i]));
+    }
   }
 
   /// Tells that the view stands still while the session goes on, and leads back. In the labels'
@@ -701,6 +874,7 @@ class Drawing {
   float gutter_ = 0, width_ = 0, scroll_ = 0;
   std::size_t hovered_row_ = SIZE_MAX;
   std::vector<TimelineRow> rows_;
+  std::vector<TimelineArrow> arrows_;  ///< of the selected task
 };
 
 }  // namespace

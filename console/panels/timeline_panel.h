@@ -11,12 +11,15 @@ struct TimelineInput {
   const TimelineState* state = nullptr;
   bool following = false, paused = false, live = false;
   bool can_go_back = false, can_go_forward = false;
-  std::uint64_t hidden_events = 0;  ///< came in right of the view since following ended
+  std::uint64_t hidden_events = 0;          ///< came in right of the view since following ended
+  session::WakeWindow* wakes = nullptr;     ///< of the view; null: no arrows are drawn
+  std::int64_t long_poll_ns = kLongPollNs;  ///< Thresholds::blocking_poll_ns
 };
 
 /// Kept between frames; for drawing only.
 struct TimelineMemory {
-  std::uint64_t hovered_task = 0;  ///< its polls light up
+  std::uint64_t hovered_task = 0;  ///< its polls light up, its wakes show faintly
+  std::size_t arrows = 0;          ///< of the last frame
   bool dragging = false, selecting = false;
   double select_from_px = 0;
   std::vector<float> load;  ///< of the whole session
