@@ -103,10 +103,13 @@ void Model::build_tracks(std::span<const std::uint64_t> tasks) {
       if (place != found.end()) place->second.push_back({row.from, lane->index, number});
     };
     if (single)
-      polls.scan_tags(polls.row_after(since), [&](std::uint64_t tag) { return tag == only; }, keep);
+      polls.scan_tags(
+          polls.row_after(since), polls.end(), [&](std::uint64_t tag) { return tag == only; },
+          keep);
     else
       polls.scan_tags(
-          polls.row_after(since), [&](std::uint64_t tag) { return filter[hash(tag)]; }, keep);
+          polls.row_after(since), polls.end(), [&](std::uint64_t tag) { return filter[hash(tag)]; },
+          keep);
   }
   for (auto& [task, rows] : found) {
     std::sort(rows.begin(), rows.end(), [](const Found& a, const Found& b) {

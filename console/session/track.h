@@ -59,9 +59,9 @@ class Track {
   [[nodiscard]] std::uint64_t row_after(std::uint64_t ticks) const;
   [[nodiscard]] std::uint64_t last_end() const noexcept { return last_end_; }
 
-  /// Calls visit(number) for each row from `number` on whose tag is wanted(tag).
+  /// Calls visit(number) for each row in [number, end) whose tag is wanted(tag).
   template <class Wanted, class Visit>
-  void scan_tags(std::uint64_t number, Wanted wanted, Visit visit) const;
+  void scan_tags(std::uint64_t number, std::uint64_t end, Wanted wanted, Visit visit) const;
 
   /// Drops whole segments that end before `ticks`.
   void drop_before(std::uint64_t ticks);
@@ -117,14 +117,17 @@ class Track {
 };
 
 template <class Wanted, class Visit>
-void Track::scan_tags(std::uint64_t number, Wanted wanted, Visit visit) const {
+void Track::scan_tags(std::uint64_t number, std::uint64_t end, Wanted wanted, Visit visit) const {
   if (number < first()) number = first();
-  while (number < count_) {
+  if (end > count_) end = count_;
+  while (number < end) {
     const auto& part = segment(number / kSegmentRows);
     const auto begin = static_cast<std::size_t>(number % kSegmentRows);
-    for (std::size_t i = begin; i < part.rows; ++i)
+    auto rows = static_cast<std::size_t>(part.rows);
+    if (rows - begin > end - number) rows = begin + static_cast<std::size_t>(end - number);
+    for (std::size_t i = begin; i < rows; ++i)
       if (wanted(part.tag(i))) visit(number - begin + i);
-    number += part.rows - begin;
+    number += rows - begin;
   }
 }
 

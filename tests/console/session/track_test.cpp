@@ -136,13 +136,15 @@ TEST_CASE("a track finds the first row after a time, and rows by tag") {
         std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.to > at; });
     CHECK(track.row_after(at) == static_cast<std::uint64_t>(expected - rows.begin()));
   }
-  std::size_t found = 0;
-  track.scan_tags(
-      5000, [](std::uint64_t tag) { return tag == 13; },
-      [&](std::uint64_t number) { found += track.row(number).tag == 13; });
-  CHECK(found ==
-        static_cast<std::size_t>(std::count_if(rows.begin() + 5000, rows.end(),
-                                               [](const Row& row) { return row.tag == 13; })));
+  for (const std::ptrdiff_t end : {5000, 5001, 8192, 9000, 20'000, 30'000}) {
+    std::size_t found = 0;
+    track.scan_tags(
+        5000, static_cast<std::uint64_t>(end), [](std::uint64_t tag) { return tag == 13; },
+        [&](std::uint64_t number) { found += track.row(number).tag == 13; });
+    CHECK(found == static_cast<std::size_t>(std::count_if(
+                       rows.begin() + 5000, rows.begin() + std::min<std::ptrdiff_t>(end, 20'000),
+                       [](const Row& row) { return row.tag == 13; })));
+  }
 }
 
 TEST_CASE("a track drops its oldest segments and answers for the rest") {
