@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "taskscope/console/session/model.h"
+#include "taskscope/console/session/resource_history.h"
 #include "taskscope/console/source/source.h"
 
 namespace taskscope::console::session {
@@ -69,6 +70,13 @@ class Session {
   [[nodiscard]] std::vector<WakeArrow> wakes(std::uint64_t task, std::int64_t from_ns,
                                              std::int64_t to_ns, std::size_t limit = 1000,
                                              std::size_t chunks = 64);
+
+  /// Who held the resource within [from, to) and how many waited for it. Reads chunks again, the
+  /// newest first and not more than the limits allow: the history says what part of the span it
+  /// covers.
+  [[nodiscard]] ResourceHistory resource_history(std::uint64_t resource, std::int64_t from_ns,
+                                                 std::int64_t to_ns,
+                                                 const HistoryLimits& limits = {});
 
  private:
   std::unique_ptr<source::Source> source_;

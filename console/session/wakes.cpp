@@ -51,11 +51,13 @@ bool WakeWindow::look(Session& session, std::int64_t from_ns, std::int64_t to_ns
   std::size_t read = 0;
   // The newest first: one looks at those while following.
   for (auto entry = missing.rbegin(); entry != missing.rend(); ++entry) {
-    if (read > 0 && read + (*entry)->events > events) {
+    const auto cost =
+        std::max<std::size_t>((*entry)->events, 256);  // a small one costs its reading
+    if (read > 0 && read + cost > events) {
       more_ = true;
       break;
     }
-    read += std::max<std::size_t>((*entry)->events, 256);  // a small chunk costs its reading
+    read += cost;
     Part& part = parts_[(*entry)->place.offset];
     part.seen = look_;
     part.lane = (*entry)->lane;
@@ -77,7 +79,7 @@ bool WakeWindow::look(Session& session, std::int64_t from_ns, std::int64_t to_ns
 const std::vector<Wake>& WakeWindow::of(const Model& model, std::uint64_t task, std::size_t limit) {
   Answer* answer = &answers_[0];
   for (auto& one : answers_) {
-    if (one.task == task && one.generation == generation_) {
+    if (one.task == task && one.generation == generation_ && one.limit == limit) {
       one.used = ++look_;
       return one.wakes;
     }
@@ -85,6 +87,7 @@ const std::vector<Wake>& WakeWindow::of(const Model& model, std::uint64_t task, 
   }
   answer->task = task;
   answer->generation = generation_;
+  answer->limit = limit;
   answer->used = ++look_;
   auto& wakes = answer->wakes;
   wakes.clear();

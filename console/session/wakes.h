@@ -61,6 +61,7 @@ class WakeWindow {
   };
   struct Answer {
     std::uint64_t task = 0, generation = 0, used = 0;
+    std::size_t limit = 0;
     std::vector<Wake> wakes;
   };
 
