@@ -14,8 +14,8 @@ namespace taskscope::runtime::scheduler {
 ///
 /// The lost wake-up that has to be excluded: a submitter pushes a task and sees nobody asleep,
 /// while the last worker looks into the empty queue and goes to sleep. Both sides write first and
-/// read after, with a full fence between: notify() fences after the push, sleep() by its seq_cst
-/// read-modify-write before the worker looks once more. Source   the counters and the rule are
+/// read after: what notify() and sleep() do, and the worker's last look, is seq_cst, and so is the
+/// push, or a fence stands behind it. Source   the counters and the rule are
 /// those of tokio's Idle, after Go's spinning Ms.
 class IdleSet {
  public:
@@ -25,11 +25,10 @@ class IdleSet {
 
   static constexpr std::uint32_t kNobody = ~0u;
 
-  /// After work was made visible: the worker to unpark, or kNobody. It is counted as awake and
-  /// searching.
+  /// After work was made visible by a seq_cst store, else after a seq_cst fence: the worker to
+  /// unpark, or kNobody. It is counted as awake and searching.
   [[nodiscard]] std::uint32_t notify() noexcept {
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // see above
-    if (!needs_another(state_.load(std::memory_order_relaxed))) return kNobody;
+    if (!needs_another(state_.load(std::memory_order_seq_cst))) return kNobody;
     const std::lock_guard lock(mutex_);
     if (!needs_another(state_.load(std::memory_order_relaxed)) || sleepers_.empty()) return kNobody;
     const auto worker = sleepers_.back();

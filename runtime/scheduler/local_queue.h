@@ -29,14 +29,19 @@ class LocalQueue {
     return tail > head ? static_cast<std::size_t>(tail - head) : 0;
   }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  /// For who has just gone to sleep; see IdleSet.
+  [[nodiscard]] bool empty_in_order() const noexcept {
+    return tail_.load(std::memory_order_seq_cst) <= head_.load(std::memory_order_relaxed);
+  }
 
-  /// False when full.
+  /// False when full. kPublished seq_cst: for a pusher that then asks who sleeps; see IdleSet.
+  template <std::memory_order kPublished = std::memory_order_release>
   [[nodiscard]] bool push(Item* item) noexcept {              // owner only
     const auto tail = tail_.load(std::memory_order_relaxed);  // own index
     // Acquire: pairs with the release of a claim; the thief has read the slot.
     if (tail - head_.load(std::memory_order_acquire) >= kCapacity) return false;
     slot(tail).store(item, std::memory_order_relaxed);
-    tail_.store(tail + 1, std::memory_order_release);  // (W) publishes the slot and the item
+    tail_.store(tail + 1, kPublished);  // (W) publishes the slot and the item
     return true;
   }
 

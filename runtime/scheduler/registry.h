@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "taskscope/runtime/sync/lock.h"
 #include "taskscope/runtime/task/header.h"
 
 namespace taskscope::runtime::scheduler {
@@ -97,7 +98,7 @@ class Registry {
   using Slots = std::array<std::uintptr_t, kBlock>;
 
   struct alignas(64) Shard {
-    std::mutex mutex;
+    sync::Lock mutex;
     std::vector<std::unique_ptr<Slots>> blocks;
     std::uint32_t size = 0;
     std::uint32_t free = kNone;

@@ -86,7 +86,7 @@ void Scheduler::shutdown() {
     if (worker->thread_.joinable()) worker->thread_.join();
   }
   pool_.shutdown();
-  // Release: pairs with submit's acquire; from here on queues are left alone.
+  // Release: pairs with is_shut_down's acquire.
   shut_down_.store(true, std::memory_order_release);
   destroy_all_tasks();
   if (auto* observer = observe::observer()) observer->on_runtime_stopping(*this);
@@ -95,27 +95,57 @@ void Scheduler::shutdown() {
 void Scheduler::destroy_all_tasks() noexcept {
   registry_.close();
   const ContextScope scope({.scheduler = this});
-  // Destroying one may finish or wake others, never revive them; block_on tasks belong to their
-  // threads.
-  std::uint32_t shard = 0;
-  std::uint64_t index = 0;
+  // Who takes a task owns it alone: idle ones are taken here; those that were woken are in a queue,
+  // or in the hands of a thread outside the runtime that is about to put them into one. Destroying
+  // one may wake others, never revive them.
   std::vector<task::Header*> taken;
-  for (bool more = true; more;) {
-    taken.clear();
-    more = registry_.visit(shard, index, 64, [&](task::Header& task) {
-      if (task.kind == observe::TaskKind::BlockOn) return;
-      static_cast<void>(task.state.to_cancelled());
-      taken.push_back(&task);
-    });
-    for (auto* task : taken) {
-      static_cast<void>(task->state.to_running());
-      context().task = task;
-      cancel_taken(*task);
-      finish(*task,
-             observe::wants(observe::Event::Task) ? observe::read_ticks() : observe::Ticks{});
-      context().task = nullptr;
+  for (;;) {
+    bool living = false;
+    bool progress = false;
+    std::uint32_t shard = 0;
+    std::uint64_t index = 0;
+    for (bool more = true; more;) {
+      taken.clear();
+      more = registry_.visit(shard, index, 64, [&](task::Header& task) {
+        // These belong to their threads.
+        if (task.kind == observe::TaskKind::BlockOn) return;
+        living = true;
+        if (task.kind == observe::TaskKind::Blocking) return;
+        if (task.state.to_cancelled()) taken.push_back(&task);
+      });
+      progress = progress || !taken.empty();
+      for (auto* task : taken) destroy_scheduled(*task);
+    }
+    if (!living) return;
+    progress = destroy_queued() || progress;
+    if (!progress) std::this_thread::yield();
+  }
+}
+
+bool Scheduler::destroy_queued() noexcept {
+  bool any = false;
+  const auto destroy = [&](task::Header* task) {
+    any = any || task != nullptr;
+    if (task != nullptr) destroy_scheduled(*task);
+    return task != nullptr;
+  };
+  for (auto& worker : workers_) {
+    destroy(worker->lifo_.exchange(nullptr, std::memory_order_acq_rel));
+    while (destroy(worker->queue_.pop())) {
     }
   }
+  std::size_t count = 0;
+  while (destroy(injection_.pop_chain(1, count))) {
+  }
+  return any;
+}
+
+void Scheduler::destroy_scheduled(task::Header& task) noexcept {
+  static_cast<void>(task.state.to_running());
+  context().task = &task;
+  cancel_taken(task);
+  finish(task, observe::wants(observe::Event::Task) ? observe::read_ticks() : observe::Ticks{});
+  context().task = nullptr;
 }
 
 void Scheduler::adopt(task::Header& task, const task::BodyOps& ops,
@@ -180,7 +210,6 @@ void Scheduler::submit(task::Header* task) noexcept {
     return;
   }
   if (task->kind == observe::TaskKind::Blocking) return;  // the pool has it
-  if (shut_down_.load(std::memory_order_acquire)) return;
   const Context& here = context();
   if (here.worker != nullptr && here.scheduler == this) {
     here.worker->submit(task);
@@ -192,6 +221,11 @@ void Scheduler::submit(task::Header* task) noexcept {
 }
 
 void Scheduler::notify_one() noexcept {
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // see IdleSet
+  notify_one_published();
+}
+
+void Scheduler::notify_one_published() noexcept {
   const auto worker = idle_.notify();
   if (worker != IdleSet::kNobody) workers_[worker]->unpark();
 }
@@ -200,9 +234,9 @@ void Scheduler::poll(task::Header& task, Worker* worker) {
   using observe::Event;
   const auto taken = task.state.to_running();
   const observe::WorkerId worker_id = worker != nullptr ? worker->id() : observe::WorkerId::None;
-  context().task = &task;
+  Context& here = context();
+  here.task = &task;
   if (worker != nullptr) {
-    worker->polls.add();
     worker->poll_sequence_.store(worker->poll_sequence_.load(std::memory_order_relaxed) + 1,
                                  std::memory_order_relaxed);
     worker->current_.store(observe::number(task.id), std::memory_order_relaxed);
@@ -261,13 +295,17 @@ void Scheduler::poll(task::Header& task, Worker* worker) {
     worker->current_.store(0, std::memory_order_relaxed);
     if (task.out_of_budget) worker->budget_yields.add();
   }
-  context().task = nullptr;
+  here.task = nullptr;
   if (done) {
     finish(task, now);
     return;
   }
-  if (!task.state.to_idle()) return;
-  if (worker != nullptr && requeues) {
+  if (!requeues) {
+    if (task.state.to_idle()) submit(&task);
+    return;
+  }
+  task.state.to_requeued();
+  if (worker != nullptr) {
     // Behind the others: it asked for that.
     worker->push_back(&task);
   } else {
@@ -300,15 +338,26 @@ void Scheduler::finish(task::Header& task, observe::Ticks now) noexcept {
       observe::observer()->on_task_finished(finished, now);
     }
   }
-  finished_.fetch_add(1, std::memory_order_relaxed);
-  if (task.slot != ~0u) registry_.remove(task);
-  if (task.state.to_complete()) {
-    task::Header* joiner = task.join_task;
-    const auto branch = task.join_branch;
-    task::report_wake(*joiner, branch, observe::ResourceId::None);
-    task::submit(joiner->notify(branch));
-    joiner->drop_reference();
+  if (Worker* const worker = context().worker; worker != nullptr && &worker->scheduler_ == this) {
+    worker->finishes.add();
+  } else {
+    foreign_finishes_.fetch_add(1, std::memory_order_relaxed);
   }
+  if (task.slot != ~0u) registry_.remove(task);
+  switch (task.state.to_complete()) {
+    case task::State::Ended::Kept:
+      return;
+    case task::State::Ended::Unreferenced:
+      task.free();
+      return;
+    case task::State::Ended::WakeJoiner:
+      break;
+  }
+  task::Header* joiner = task.join_task;
+  const auto branch = task.join_branch;
+  task::report_wake(*joiner, branch, observe::ResourceId::None);
+  task::submit(joiner->notify(branch));
+  joiner->drop_reference();
   task.drop_reference();
 }
 
@@ -405,9 +454,15 @@ std::uint64_t Scheduler::count_wakes() const noexcept {
 }
 std::uint64_t Scheduler::count_polls() const noexcept {
   std::uint64_t sum = foreign_polls_.load(std::memory_order_relaxed);
-  for (const auto& worker : workers_) sum += worker->polls.get();
+  for (const auto& worker : workers_) sum += worker->poll_sequence_.load(std::memory_order_relaxed);
   return sum;
 }
+std::uint64_t Scheduler::count_finished() const noexcept {
+  std::uint64_t sum = foreign_finishes_.load(std::memory_order_relaxed);
+  for (const auto& worker : workers_) sum += worker->finishes.get();
+  return sum;
+}
+
 std::uint64_t Scheduler::count_spawned() const noexcept {
   std::uint64_t sum = foreign_spawns_.load(std::memory_order_relaxed);
   for (const auto& worker : workers_) sum += worker->spawns.get();

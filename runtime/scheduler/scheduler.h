@@ -61,6 +61,8 @@ class Scheduler final : public observe::Inspector {
   /// The owner of kRunning destroys the body and ends the task.
   void cancel_taken(task::Header& task) noexcept;
   void notify_one() noexcept;
+  /// The same after a seq_cst store made the work visible.
+  void notify_one_published() noexcept;
 
   [[nodiscard]] io::Driver& driver() noexcept { return driver_; }
   [[nodiscard]] blocking::Pool& pool() noexcept { return pool_; }
@@ -70,9 +72,7 @@ class Scheduler final : public observe::Inspector {
   [[nodiscard]] std::uint64_t count_wakes() const noexcept;
   [[nodiscard]] std::uint64_t count_polls() const noexcept;
   [[nodiscard]] std::uint64_t count_spawned() const noexcept;
-  [[nodiscard]] std::uint64_t count_finished() const noexcept {
-    return finished_.load(std::memory_order_relaxed);
-  }
+  [[nodiscard]] std::uint64_t count_finished() const noexcept;
   void count_wake(Worker* worker) noexcept;
 
   // Inspector
@@ -96,6 +96,9 @@ class Scheduler final : public observe::Inspector {
   [[nodiscard]] bool is_watched() const noexcept;
   bool rescue(Worker& worker);
   void destroy_all_tasks() noexcept;
+  /// Destroys what is queued anywhere; no worker runs. False: nothing was.
+  bool destroy_queued() noexcept;
+  void destroy_scheduled(task::Header& task) noexcept;
 
   const Config config_;
   const observe::RuntimeId id_;
@@ -115,7 +118,7 @@ class Scheduler final : public observe::Inspector {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> shut_down_{false};
   std::atomic<std::uint64_t> remote_schedules_{0}, foreign_polls_{0}, foreign_wakes_{0},
-      foreign_spawns_{0}, finished_{0};
+      foreign_spawns_{0}, foreign_finishes_{0};
   std::atomic<std::uint32_t> next_shard_{0};
 };
 

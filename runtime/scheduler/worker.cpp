@@ -80,8 +80,17 @@ void Worker::submit(task::Header* task) noexcept {
 }
 
 void Worker::push_back(task::Header* task) noexcept {
-  if (!queue_.push(task)) overflow(task);
-  scheduler_.notify_one();
+  // Nobody else could take it.
+  if (scheduler_.workers_.size() == 1) {
+    if (!queue_.push(task)) overflow(task);
+    return;
+  }
+  if (queue_.push<std::memory_order_seq_cst>(task)) {
+    scheduler_.notify_one_published();
+  } else {
+    overflow(task);
+    scheduler_.notify_one();
+  }
 }
 
 /// Half of a full queue, and the task that did not fit, go where every worker finds them.
@@ -195,7 +204,7 @@ void Worker::park() {
   // Every worker looks once more, not only the last searcher: one that was refused to search
   // because another did may fall asleep just after that one found something and woke nobody.
   bool any = scheduler_.injection_.size() != 0;
-  for (const auto& worker : scheduler_.workers_) any = any || !worker->queue_.empty();
+  for (const auto& worker : scheduler_.workers_) any = any || !worker->queue_.empty_in_order();
   if (any) scheduler_.notify_one();
 
   parks.add();
@@ -317,7 +326,7 @@ observe::WorkerView Worker::view() const noexcept {
     const auto now_ns = observe::monotonic_ns();
     if (now_ns > awake_since_ns) counters.busy_ns += now_ns - awake_since_ns;
   }
-  counters.polls = polls.get();
+  counters.polls = view.poll_sequence;
   counters.parks = parks.get();
   counters.noops = noops.get();
   counters.steals = steals.get();

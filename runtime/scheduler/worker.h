@@ -49,8 +49,8 @@ class Worker {
   [[nodiscard]] std::uint32_t now_ms() const noexcept { return now_ms_; }  // worker thread only
   [[nodiscard]] std::uint32_t next_random() noexcept;                      // worker thread only
 
-  Counter polls, wakes, parks, noops, steals, steal_operations, local_schedules, overflows,
-      budget_yields, spawns;
+  Counter wakes, parks, noops, steals, steal_operations, local_schedules, overflows, budget_yields,
+      spawns, finishes;
 
  private:
   friend class Scheduler;

@@ -113,6 +113,8 @@ class alignas(16) Header {
 
   void add_reference() noexcept { state.add_reference(); }
   void drop_reference() noexcept;
+  /// Nobody refers to it any more.
+  void free() noexcept;
 
   /// Names a branch and wakes. Null: somebody else queues the task or it runs or is over.
   [[nodiscard]] Header* notify(BranchId branch) noexcept {

@@ -81,14 +81,17 @@ class JoinWaiter : public Waiter {
     wait.task = joined_->id;
   }
 
- protected:
-  ~JoinWaiter() {
-    if (!enlisted_) return;
+  /// The await is over or destroyed: nobody may be woken through its branch.
+  void abandon() noexcept {
+    if (!std::exchange(enlisted_, false)) return;
     // Complete: the completing thread took the slot, and drops the reference itself.
     if (joined_->state.clear_join_waker() == State::Joined::Registered) {
       branch_->task->drop_reference();
     }
   }
+
+ protected:
+  ~JoinWaiter() { abandon(); }
   Reference joined_;
 
  private:
@@ -142,8 +145,10 @@ class AbortHandle {
 ///
 /// Shape    `co_await std::move(handle)` (or `co_await handle`, once) gives the T.
 /// Errors   rethrows what the task threw; throws Cancelled if it was aborted or the runtime shut
-/// down. Cancel   safe: a cancelled await leaves the task running and the handle usable. Resumes on
-/// the awaiting task's runtime. Source   tokio::task::JoinHandle.
+/// down. Resumes on the awaiting task's runtime.
+/// Cancel   safe: a cancelled await leaves the task running, and a handle that was not moved into
+/// the await usable.
+/// Source   tokio::task::JoinHandle.
 template <class T>
 class [[nodiscard]] JoinHandle {
  public:
@@ -155,7 +160,7 @@ class [[nodiscard]] JoinHandle {
   JoinHandle& operator=(const JoinHandle&) = delete;
 
   [[nodiscard]] task::JoinAwaiter<T> awaiter() & noexcept { return {task_, take_}; }
-  [[nodiscard]] task::JoinAwaiter<T> awaiter() && noexcept { return {task_, take_}; }
+  [[nodiscard]] task::JoinAwaiter<T> awaiter() && noexcept { return {std::move(task_), take_}; }
 
   void abort() const noexcept { task::abort(*task_.get()); }
   [[nodiscard]] AbortHandle abort_handle() const noexcept { return AbortHandle(task_); }

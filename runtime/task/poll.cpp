@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "taskscope/runtime/observe/observer.h"
+
 namespace taskscope::runtime::task {
 
 namespace {
@@ -55,6 +57,7 @@ void poll_body(Header& task) {
   take_ready(task);
   while (Branch* branch = next_runnable(task)) {
     branch->waiter = nullptr;
+    branch->announced = false;
     branch->leaf->handle().resume();
     if (task.body_done) return;
     // Here and not in the arm's last suspension: its group may destroy its frame.
@@ -65,13 +68,15 @@ void poll_body(Header& task) {
   }
 }
 
-std::size_t collect_waits(const Header& task, std::span<observe::Wait> out) noexcept {
+std::size_t collect_waits(Header& task, std::span<observe::Wait> out) noexcept {
   std::size_t count = 0;
   if (out.empty()) return 0;
   out[count++] = wait_of(task.root);
-  for (const Arm* arm = task.arms; arm != nullptr && count < out.size(); arm = arm->next) {
+  for (Arm* arm = task.arms; arm != nullptr && count < out.size(); arm = arm->next) {
     // An arm that is done waits for nothing; its group knows.
-    if (arm->leaf != nullptr) out[count++] = wait_of(*arm);
+    if (arm->leaf == nullptr) continue;
+    out[count++] = wait_of(*arm);
+    arm->announced = true;
   }
   return count;
 }
@@ -118,6 +123,10 @@ void Group::link(Arm& arm, Branch& owner, Arm* after) noexcept {
 
 void Group::unlink(Arm& arm) noexcept {
   if (arm.link == nullptr) return;
+  // Still announced: destroyed while it waited. The end of a task says so of its root.
+  if (std::exchange(arm.announced, false) && observe::wants(observe::Event::Wait)) {
+    observe::observer()->on_wait_cancelled(arm.task->id, arm.id, observe::read_ticks());
+  }
   *arm.link = arm.next;
   if (arm.next != nullptr) arm.next->link = arm.link;
   arm.link = nullptr;
@@ -130,7 +139,10 @@ void Group::satisfy() noexcept {
 }
 
 void Header::drop_reference() noexcept {
-  if (!state.drop_reference()) return;
+  if (state.drop_reference()) free();
+}
+
+void Header::free() noexcept {
   // A cancelled body was destroyed when it was cancelled; others hold the result until here.
   if (outcome != observe::Outcome::Cancelled) ops->destroy_result(*this);
   delete label;

@@ -15,8 +15,9 @@ constexpr std::size_t kMaxReportedWaits = 64;
 /// not, yielded and out_of_budget say why the task is to be queued again.
 void poll_body(Header& task);
 
-/// What the branches of a task wait for; owner of kRunning only. Returns how many were written.
-std::size_t collect_waits(const Header& task, std::span<observe::Wait> out) noexcept;
+/// What the branches of a task wait for, to be told to the observer; owner of kRunning only.
+/// Returns how many were written.
+std::size_t collect_waits(Header& task, std::span<observe::Wait> out) noexcept;
 
 /// Every branch with its await stack, root branch first; owner of kRunning only. `visit(wait,
 /// frames, cut)`.

@@ -25,6 +25,7 @@ class State {
                                  kJoinWaker = 16, kReference = 256;
 
   enum class Taken : std::uint8_t { Poll, Cancel };
+  enum class Ended : std::uint8_t { WakeJoiner, Kept, Unreferenced };
   enum class Joined : std::uint8_t { Registered, Complete };
 
   /// A task that is about to be queued, with one reference for its body and one for its JoinHandle.
@@ -51,6 +52,16 @@ class State {
     return (before & kScheduled) != 0;
   }
 
+  /// Lets go of the body to run again: the caller has to queue the task, woken meanwhile or not.
+  /// Release: as to_idle.
+  void to_requeued() noexcept {
+    auto before = word_.load(std::memory_order_relaxed);
+    while (!word_.compare_exchange_weak(before, (before & ~kRunning) | kScheduled,
+                                        std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    }
+    assert((before & kRunning) != 0);
+  }
+
   /// Wakes. True: the caller has to queue the task.
   /// Release: publishes what the waker wrote before; acquire for the queueing that may follow.
   [[nodiscard]] bool to_scheduled() noexcept {
@@ -68,12 +79,20 @@ class State {
     return (before & (kScheduled | kRunning)) == 0;
   }
 
-  /// The owner ends the task; its result is written. True: a join waiter is registered, and now the
-  /// caller's. Release: publishes the result to is_complete().
-  [[nodiscard]] bool to_complete() noexcept {
-    const auto before = word_.fetch_xor(kRunning | kComplete, std::memory_order_acq_rel);
-    assert((before & (kRunning | kComplete)) == kRunning);
-    return (before & kJoinWaker) != 0;
+  /// The owner ends the task; its result is written. Without a join waiter the body's reference
+  /// goes in the same step; with one the waiter is the caller's now, and the reference is still to
+  /// be dropped. Release: publishes the result to is_complete(); acquire: as drop_reference().
+  [[nodiscard]] Ended to_complete() noexcept {
+    auto before = word_.load(std::memory_order_relaxed);
+    for (;;) {
+      assert((before & (kRunning | kComplete)) == kRunning);
+      const bool joined = (before & kJoinWaker) != 0;
+      const auto after = (before ^ (kRunning | kComplete)) - (joined ? 0 : kReference);
+      if (word_.compare_exchange_weak(before, after, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+        return joined ? Ended::WakeJoiner : after < kReference ? Ended::Unreferenced : Ended::Kept;
+      }
+    }
   }
 
   /// The inspector takes an idle task as a worker would. False: it is queued, running or over.
@@ -106,6 +125,8 @@ class State {
   /// True: that was the last one. Release for all, acquire for the last: it frees what the others
   /// used.
   [[nodiscard]] bool drop_reference() noexcept {
+    // Who holds the only one is alone: a new one is made from one that exists.
+    if (word_.load(std::memory_order_acquire) < 2 * kReference) return true;
     const auto before = word_.fetch_sub(kReference, std::memory_order_acq_rel);
     assert(before >= kReference);
     return before < 2 * kReference;

@@ -16,12 +16,21 @@ class [[nodiscard]] YieldNow final : public task::Waiter {
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
     suspend(awaiting);
-    branch_->task->yielded = true;
-    static_cast<void>(branch_->task->notify(branch_->id));
+    task::Header& task = *branch_->task;
+    task.yielded = true;
+    poll_ = task.polls.load(std::memory_order_relaxed);
+    // The worker queues the task again, and the root is asked in every poll. An arm has to be
+    // named.
+    if (branch_->is_arm) static_cast<void>(task.notify(branch_->id));
   }
   void await_resume() const noexcept {}
-  [[nodiscard]] bool ready(bool woken) noexcept override { return woken; }
+  [[nodiscard]] bool ready(bool) noexcept override {
+    return branch_->task->polls.load(std::memory_order_relaxed) != poll_;
+  }
   void describe(observe::Wait& wait) const noexcept override { wait.op = observe::WaitOp::Yield; }
+
+ private:
+  std::uint32_t poll_ = 0;  // the one it ended
 };
 
 [[nodiscard]] inline YieldNow yield_now() noexcept { return {}; }
