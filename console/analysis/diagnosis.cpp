@@ -1,21 +1,128 @@
 #include "taskscope/console/analysis/diagnosis.h"
 
+#include <algorithm>
+#include <utility>
+
+#include "taskscope/console/analysis/poll_troubles.h"
+#include "taskscope/console/analysis/resource_troubles.h"
+
 namespace taskscope::console::analysis {
 namespace {
 
-constexpr std::int64_t kLookEveryNs = 250'000'000;
+using session::Model;
+
+constexpr std::int64_t kLookEveryNs = 250'000'000, kConfirmNs = 100'000'000;
+constexpr std::int64_t kLookNsATask = 500;  // between two looks: they take a few percent of this
+constexpr std::int64_t kAfterLossNs = 1'500'000'000;  // losses are told once a second
+constexpr std::int64_t kSameAgainNs = 1'000'000'000;  // gone for less, it was never gone
+constexpr std::size_t kPast = 1000;
+
+bool is_of_stuck(FindingKind kind) { return kind <= FindingKind::LostWaker; }
+
+bool is_same(const Finding& a, const Finding& b) {
+  if (a.kind != b.kind) return false;
+  switch (a.kind) {
+    case FindingKind::Deadlock:
+      return a.tasks == b.tasks;
+    case FindingKind::StuckBehind:
+      return a.others == b.others;
+    default:
+      if (a.site != b.site || a.resources != b.resources) return false;
+      return a.site != 0 || !a.resources.empty() || a.tasks == b.tasks;
+  }
+}
+
+bool is_equal(const Finding& a, const Finding& b) {
+  return a.kind == b.kind && a.certainty == b.certainty && a.tasks == b.tasks &&
+         a.others == b.others && a.resources == b.resources && a.site == b.site &&
+         a.task_count == b.task_count && a.since_ns == b.since_ns && a.text == b.text;
+}
 
 }  // namespace
 
-void Diagnosis::look(const session::Model& model) {
+void Diagnosis::look(const Model& model) {
   if (model.now_ns() < next_look_ns_) return;
   look_now(model);
 }
 
-void Diagnosis::look_now(const session::Model& model) {
-  next_look_ns_ = model.now_ns() + kLookEveryNs;
-  active_ = find_troubles(model, thresholds_);
-  ++revision_;
+void Diagnosis::look_now(const Model& model) {
+  const auto now = model.now_ns();
+  Findings found;
+  Findings lists[] = {confirmed_jams(model), find_poll_troubles(model, thresholds_),
+                      find_resource_troubles(model, thresholds_)};
+  for (int kind = 0; kind < kFindingKinds; ++kind)
+    for (auto& list : lists)
+      for (auto& finding : list)
+        if (static_cast<int>(finding.kind) == kind) found.push_back(std::move(finding));
+  replace(std::move(found), now);
+  next_look_ns_ = now + std::max(unconfirmed_ ? kConfirmNs : kLookEveryNs,
+                                 kLookNsATask * std::int64_t{model.tasks().slots()});
+}
+
+Findings Diagnosis::confirmed_jams(const Model& model) {
+  const auto now = model.now_ns();
+  unconfirmed_ = false;
+  const bool doubtful =
+      model.lost_until() != 0 && now - model.clock().ns(model.lost_until()) < kAfterLossNs;
+  if (!model.complete() || doubtful) {
+    stuck_.clear();
+    Findings kept;
+    for (const auto& finding : active_)
+      if (is_of_stuck(finding.kind)) kept.push_back(finding);
+    return kept;
+  }
+  Findings found;
+  std::unordered_map<std::uint64_t, Stuck> stuck;
+  for (auto& jam : find_jams(model, thresholds_)) {
+    const bool certain = jam.certainty == Certainty::Certain;
+    const auto is_unconfirmed = [&](std::uint64_t id) {
+      const auto polls = model.tasks().find(id)->polls;
+      Stuck seen{now, now, polls};
+      if (const auto before = stuck_.find(id);
+          before != stuck_.end() && before->second.polls == polls)
+        seen = before->second;
+      if (!certain) seen.certain_since_ns = INT64_MAX;
+      if (certain && seen.certain_since_ns == INT64_MAX) seen.certain_since_ns = now;
+      stuck.emplace(id, seen);
+      return now - (certain ? seen.certain_since_ns : seen.suspect_since_ns) < kConfirmNs;
+    };
+    const auto all = jam.tasks.size();
+    std::erase_if(jam.tasks, is_unconfirmed);
+    unconfirmed_ = unconfirmed_ || jam.tasks.size() != all;
+    // Half a cycle is none; of those in a line, each is stuck for itself.
+    if (jam.tasks.empty() || (jam.kind == FindingKind::Deadlock && jam.tasks.size() != all))
+      continue;
+    found.push_back(finding_of(model, jam, thresholds_));
+  }
+  stuck_ = std::move(stuck);
+  return found;
+}
+
+void Diagnosis::replace(Findings found, std::int64_t now_ns) {
+  bool changed = found.size() != active_.size();
+  for (auto& finding : found) {
+    const auto is_this = [&](const Finding& other) { return is_same(finding, other); };
+    if (const auto before = std::find_if(active_.begin(), active_.end(), is_this);
+        before != active_.end()) {
+      finding.since_ns = std::min(finding.since_ns, before->since_ns);
+      changed = changed || !is_equal(finding, *before);
+      active_.erase(before);
+      continue;
+    }
+    changed = true;
+    const auto gone = std::find_if(past_.begin(), past_.end(), is_this);
+    if (gone == past_.end() || gone->until_ns < now_ns - kSameAgainNs) continue;
+    finding.since_ns = std::min(finding.since_ns, gone->since_ns);
+    past_.erase(gone);
+  }
+  for (auto& over : active_) {
+    changed = true;
+    over.until_ns = std::max(now_ns, std::int64_t{1});
+    past_.insert(past_.begin(), std::move(over));
+  }
+  if (past_.size() > kPast) past_.resize(kPast);
+  active_ = std::move(found);
+  if (changed) ++revision_;
 }
 
 }  // namespace taskscope::console::analysis

@@ -4,6 +4,7 @@
 
 #include "taskscope/console/analysis/poll_troubles.h"
 #include "taskscope/console/analysis/resource_troubles.h"
+#include "taskscope/console/analysis/stuck.h"
 
 namespace taskscope::console::analysis {
 
@@ -45,6 +46,8 @@ std::string_view name_of(Certainty certainty) {
 
 Findings find_troubles(const Model& model, const Thresholds& thresholds) {
   Findings found;
+  for (const Jam& jam : find_jams(model, thresholds))
+    found.push_back(finding_of(model, jam, thresholds));
   Findings lists[] = {find_poll_troubles(model, thresholds),
                       find_resource_troubles(model, thresholds)};
   for (int kind = 0; kind < kFindingKinds; ++kind)

@@ -37,6 +37,8 @@ struct Thresholds {
   std::int64_t blocking_poll_ns = 10'000'000;
   /// LargeFrame: tasks whose one allocation is larger. Certain.
   std::uint32_t large_frame_bytes = 64 * 1024;
+  /// Orphan: waits that last longer.
+  std::int64_t orphan_ns = 1'000'000'000;
   std::size_t tasks_per_finding = 100;  ///< ids named; the sentence counts all
 };
 
@@ -44,10 +46,11 @@ struct Thresholds {
 struct Finding {
   FindingKind kind = FindingKind::BlockingPoll;
   Certainty certainty = Certainty::Suspect;
-  /// Who is in trouble: a deadlock's members in the order of the cycle, smallest id first; else the
-  /// worst first. At most Thresholds::tasks_per_finding.
+  /// Who is in trouble: a deadlock's members in the order of the cycle, smallest id first; those
+  /// stuck otherwise by id; else the worst first. At most Thresholds::tasks_per_finding.
   std::vector<std::uint64_t> tasks;
-  std::vector<std::uint64_t> others;     ///< who is to blame, or suffers: holders, the hog, senders
+  std::vector<std::uint64_t> others;     ///< who is to blame, or suffers: holders, those waited
+                                         ///< for, the hog, senders
   std::vector<std::uint64_t> resources;  ///< of a deadlock in the order of the cycle
   std::uint32_t site = 0;                ///< where: the await, or the spawn call
   std::size_t task_count = 0;            ///< of all, named or not

@@ -24,16 +24,26 @@ bool is_gone(const Model& model, std::uint64_t id) {
   return task != nullptr ? !task->alive() : model.snapshots_completed() != 0;
 }
 
+bool is_channel(ResourceKind kind) {
+  return kind == ResourceKind::Mpsc || kind == ResourceKind::Oneshot ||
+         kind == ResourceKind::Broadcast || kind == ResourceKind::Watch;
+}
+
+/// Some other sender than the last one may send.
+bool has_many_senders(const session::Resource& resource) {
+  for (const auto& attribute : resource.attributes)
+    if (attribute.name == "senders") return attribute.value != 1;
+  return false;
+}
+
 /// Which role of a holder can end the wait; empty: any.
 std::string_view role_for(WaitOp op, ResourceKind kind) {
-  const bool channel = kind == ResourceKind::Mpsc || kind == ResourceKind::Oneshot ||
-                       kind == ResourceKind::Broadcast || kind == ResourceKind::Watch;
-  if (!channel) return {};
+  if (!is_channel(kind)) return {};
   return op == WaitOp::Recv || op == WaitOp::Changed ? "sends" : "receives";
 }
 
 void add_holders(const Model& model, const session::Resource& resource, std::string_view role,
-                 bool may_be_certain, Supply& supply) {
+                 bool (*may_be_certain)(const protocol::HolderState&), Supply& supply) {
   bool by_thread = false;
   for (const auto& holder : resource.holders) {
     if (!role.empty() && holder.role != role) continue;
@@ -41,7 +51,7 @@ void add_holders(const Model& model, const session::Resource& resource, std::str
       by_thread = true;
       continue;
     }
-    const bool certain = holder.certain && may_be_certain;
+    const bool certain = holder.certain && may_be_certain(holder);
     // A guard that can't move dies with its task: without the task, the record is out of date.
     const bool gone = is_gone(model, holder.task);
     if (certain && gone) {
@@ -57,6 +67,11 @@ void add_holders(const Model& model, const session::Resource& resource, std::str
 }
 
 }  // namespace
+
+bool is_stale(const Model& model, const Task& task, const Wait& wait) {
+  const session::Resource* resource = model.resource(wait.other);
+  return resource != nullptr && is_channel(resource->kind) && resource->read_at < task.state_since;
+}
 
 void supply_of(const Model& model, const Task& task, const Wait& wait, Supply& supply) {
   supply.supplier = Supplier::Unknown;
@@ -101,18 +116,33 @@ void supply_of(const Model& model, const Task& task, const Wait& wait, Supply& s
   switch (resource->kind) {
     case ResourceKind::Mutex:
     case ResourceKind::OnceCell:
-      add_holders(model, *resource, {}, true, supply);
+      add_holders(model, *resource, {}, [](const auto&) { return true; }, supply);
       return;
     case ResourceKind::RwLock:
       supply.needs_all = true;
-      add_holders(model, *resource, {}, true, supply);
+      // Who wants to read beside readers waits for a writer in line, who may give up.
+      add_holders(
+          model, *resource, {},
+          wait.op == WaitOp::ReadLock
+              ? [](const protocol::HolderState& holder) { return holder.role.starts_with("writ"); }
+              : [](const protocol::HolderState&) { return true; },
+          supply);
       return;
     case ResourceKind::Notify:
     case ResourceKind::Barrier:
       supply.supplier = Supplier::Anybody;
       return;
     default:
-      add_holders(model, *resource, role_for(wait.op, resource->kind), false, supply);
+      if (is_channel(resource->kind)) {
+        if (resource->read_at < task.state_since) return;
+        if (role_for(wait.op, resource->kind) == "sends" && has_many_senders(*resource)) {
+          supply.supplier = Supplier::Anybody;
+          return;
+        }
+      }
+      add_holders(
+          model, *resource, role_for(wait.op, resource->kind), [](const auto&) { return false; },
+          supply);
   }
 }
 

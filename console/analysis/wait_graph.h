@@ -47,12 +47,18 @@ struct Supply {
 ///   mutex, OnceCell     the holder; certain where its guard can't move
 ///   rwlock              all holders; certain where their guards can't move
 ///   semaphore           any holder, and only as a hint: a stranger may add permits
-///   channels            receive: the last sender; send and closed: the last receiver; hints
+///   channels            receive: the last sender, if there is only one; send and closed: the last
+///                       receiver; hints, and only as read during the wait: is_stale
 ///   join                the task, certain
 ///   waker               nobody, when none was left as the task was read while it waited so
 /// A holder that no walk over the living found and no record names is gone.
 void supply_of(const session::Model& model, const session::Task& task, const session::Wait& wait,
                Supply& supply);
+
+/// True: what is known of the resource's ends was read before this wait began, and records tell
+/// nothing of them: who used them last may be somebody else by now.
+[[nodiscard]] bool is_stale(const session::Model& model, const session::Task& task,
+                            const session::Wait& wait);
 
 /// True: the branch has arms of its own, which follow; it is no wait for one thing.
 [[nodiscard]] inline bool is_inner(const session::Wait& wait) noexcept {

@@ -167,6 +167,12 @@ class Model {
   /// Gaps of the whole stream (slow consumer, damage, cap); those of a lane are in the lane.
   [[nodiscard]] std::span<const Gap> gaps() const noexcept { return gaps_; }
   [[nodiscard]] std::uint64_t snapshots_completed() const noexcept { return snapshots_completed_; }
+  /// A walk over the living has completed that began after the last loss.
+  [[nodiscard]] bool complete() const noexcept {
+    return snapshots_completed_ != 0 && walk_begin_ >= lost_until_;
+  }
+  /// Ticks of the end of the latest loss; 0: none.
+  [[nodiscard]] std::uint64_t lost_until() const noexcept { return lost_until_; }
   [[nodiscard]] bool ended() const noexcept { return ended_; }
   [[nodiscard]] bool dead() const noexcept { return dead_; }
   [[nodiscard]] const std::string& end_reason() const noexcept { return end_reason_; }
@@ -282,6 +288,7 @@ class Model {
   std::array<std::pair<std::uint64_t, std::uint16_t>, 256> wait_kind_cache_{};
   bool waits_unsorted_ = false;
   std::uint64_t lost_until_ = 0;  // ticks: the end of the latest loss
+  std::uint64_t walk_begin_ = 0;  // ticks: of the last walk that completed
   std::uint64_t now_ = 0, begin_ = 0, revision_ = 0, snapshots_completed_ = 0;
   bool ended_ = false, dead_ = false;
   std::string end_reason_;

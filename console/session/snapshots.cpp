@@ -120,6 +120,7 @@ void Model::apply_snapshot_resource(protocol::ResourceSnapshot& entry) {
 
 void Model::complete_snapshot(std::uint64_t snapshot, std::uint64_t begin_ticks) {
   ++snapshots_completed_;
+  walk_begin_ = std::max(walk_begin_, begin_ticks);
   ++revision_;
   std::vector<std::uint32_t> gone;
   for (std::uint32_t slot = 0; slot < tasks_.slots(); ++slot) {
