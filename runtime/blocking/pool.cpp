@@ -11,6 +11,9 @@ namespace taskscope::runtime::blocking {
 
 namespace {
 
+/// Calls taken in a pause that tell that they are too short to wake a thread for.
+constexpr std::uint64_t kBrisk = 16;
+constexpr std::chrono::microseconds kPause{50};
 /// So that a deadline can be computed from any keep_alive.
 constexpr std::chrono::nanoseconds kLongestKeepAlive = std::chrono::hours(24 * 365);
 
@@ -36,17 +39,11 @@ bool Pool::submit(task::Header& call) noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return false;
-    if (counters_.idle != 0) {
-      --counters_.idle;
-      ++awaited_;
-      wanted_.notify_one();
-    } else if (counters_.threads < options_.max_threads) {
+    finished.swap(finished_);
+    // While others live one of them will come by.
+    if (!has_spare_ && !appoint_spare() && counters_.threads == 0) {
       finished.swap(finished_);
-      // While others live one of them will come by.
-      if (!start_thread() && counters_.threads == 0) {
-        finished.swap(finished_);
-        return false;
-      }
+      return false;
     }
     call.queue_next = nullptr;
     (last_ != nullptr ? last_->queue_next : first_) = &call;
@@ -55,6 +52,28 @@ bool Pool::submit(task::Header& call) noexcept {
   }
   join_all(finished);
   return true;
+}
+
+bool Pool::appoint_spare() noexcept {
+  if (counters_.idle != 0) {
+    --counters_.idle;
+    is_appointed_ = true;
+    wanted_.notify_one();
+  } else if (counters_.threads >= options_.max_threads || !start_thread()) {
+    return false;
+  }
+  has_spare_ = true;
+  taken_at_appointment_ = taken_;
+  return true;
+}
+
+void Pool::hold_back(std::unique_lock<std::mutex>& lock) noexcept {
+  auto seen = taken_at_appointment_;
+  while (first_ != nullptr && !stopping_ && taken_ - seen >= kBrisk) {
+    seen = taken_;
+    wanted_by_spare_.wait_for(lock, kPause);
+  }
+  has_spare_ = false;
 }
 
 bool Pool::start_thread() noexcept {
@@ -86,14 +105,17 @@ task::Header* Pool::pop() noexcept {
   first_ = call->queue_next;
   if (first_ == nullptr) last_ = nullptr;
   --counters_.queued;
+  ++taken_;
   return call;
 }
 
 void Pool::work() noexcept {
   ::pthread_setname_np(::pthread_self(), options_.thread_name.c_str());
   std::unique_lock lock(mutex_);
+  hold_back(lock);  // a thread is started as the spare
   for (;;) {
     while (task::Header* const call = pop()) {
+      if (first_ != nullptr && !has_spare_) appoint_spare();
       lock.unlock();
       task::run_blocking(*call);
       lock.lock();
@@ -101,9 +123,10 @@ void Pool::work() noexcept {
     if (stopping_) break;
     ++counters_.idle;
     const auto until = std::chrono::steady_clock::now() + options_.keep_alive;
-    wanted_.wait_until(lock, until, [this] { return awaited_ != 0 || stopping_; });
-    if (awaited_ != 0) {
-      --awaited_;  // who submitted has counted this thread, or another, as busy
+    wanted_.wait_until(lock, until, [this] { return is_appointed_ || stopping_; });
+    if (is_appointed_) {
+      is_appointed_ = false;  // who appointed has counted this thread, or another, as busy
+      hold_back(lock);
       continue;
     }
     --counters_.idle;
@@ -121,6 +144,7 @@ void Pool::shutdown() noexcept {
   last_ = nullptr;
   counters_.queued = 0;
   wanted_.notify_all();
+  wanted_by_spare_.notify_all();
   lock.unlock();
   while (call != nullptr) {
     // Read first: cancelling gives the call away.

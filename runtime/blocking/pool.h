@@ -1,6 +1,9 @@
 /// Threads for calls that block, so that workers never do.
 ///
-/// A thread is started when a call comes and none is idle, and ends after it was idle for
+/// While calls are queued one thread is *spare*: woken or just started, and about to take a call
+/// and to appoint the next spare. So calls that block get a thread each, one after the other. Where
+/// those that run take calls faster than a thread wakes, the spare holds back: a burst of short
+/// calls is done by few threads, without a wake-up each. A thread ends after it was idle for
 /// `keep_alive`. At `max_threads` calls queue, oldest first.
 #pragma once
 
@@ -54,17 +57,24 @@ class Pool {
   void work() noexcept;
   [[nodiscard]] bool start_thread() noexcept;
   [[nodiscard]] task::Header* pop() noexcept;
+  /// Under the lock, with no spare. False: no thread is idle, and none could be started.
+  bool appoint_spare() noexcept;
+  /// The spare waits as long as others take the calls; it is none any more when this returns.
+  void hold_back(std::unique_lock<std::mutex>& lock) noexcept;
 
   const PoolOptions options_;
   mutable std::mutex mutex_;
-  std::condition_variable wanted_;  // a call is queued, or the pool shuts down
-  std::condition_variable ended_;   // a thread ended
+  std::condition_variable wanted_;           // a call is queued, or the pool shuts down
+  std::condition_variable wanted_by_spare_;  // the pool shuts down
+  std::condition_variable ended_;            // a thread ended
   // All under mutex_.
   task::Header* first_ = nullptr;
   task::Header* last_ = nullptr;
   Counters counters_;
-  std::uint32_t awaited_ = 0;        // idle threads that were told to wake and did not yet
-  std::vector<pthread_t> finished_;  // ended, to be joined
+  bool has_spare_ = false;     // woken or started, and it has not taken a call
+  bool is_appointed_ = false;  // an idle thread is told to wake as the spare, and did not yet
+  std::uint64_t taken_ = 0, taken_at_appointment_ = 0;  // calls
+  std::vector<pthread_t> finished_;                     // ended, to be joined
   bool stopping_ = false;
 };
 

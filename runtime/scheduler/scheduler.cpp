@@ -225,6 +225,13 @@ void Scheduler::notify_one() noexcept {
   notify_one_published();
 }
 
+bool Scheduler::anything_queued() const noexcept {
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // the injection queue is not seq_cst itself
+  bool any = injection_.size() != 0;
+  for (const auto& worker : workers_) any = any || !worker->queue_.empty_in_order();
+  return any;
+}
+
 void Scheduler::notify_one_published() noexcept {
   const auto worker = idle_.notify();
   if (worker != IdleSet::kNobody) workers_[worker]->unpark();

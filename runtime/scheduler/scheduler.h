@@ -61,7 +61,9 @@ class Scheduler final : public observe::Inspector {
   /// The owner of kRunning destroys the body and ends the task.
   void cancel_taken(task::Header& task) noexcept;
   void notify_one() noexcept;
-  /// The same after a seq_cst store made the work visible.
+  /// What a worker could take from others, after a seq_cst change of the idle set; see IdleSet.
+  [[nodiscard]] bool anything_queued() const noexcept;
+  /// notify_one() after a seq_cst store made the work visible.
   void notify_one_published() noexcept;
 
   [[nodiscard]] io::Driver& driver() noexcept { return driver_; }

@@ -61,7 +61,8 @@ void Worker::run() {
 void Worker::found_work() {
   if (!searching_) return;
   searching_ = false;
-  if (scheduler_.idle_.stop_searching()) scheduler_.notify_one();
+  // Whoever queued something while this worker searched woke nobody: then it is to be seen now.
+  if (scheduler_.idle_.stop_searching() && scheduler_.anything_queued()) scheduler_.notify_one();
 }
 
 std::uint32_t Worker::next_random() noexcept {
@@ -203,9 +204,7 @@ void Worker::park() {
   scheduler_.idle_.sleep(index_, was_searching);
   // Every worker looks once more, not only the last searcher: one that was refused to search
   // because another did may fall asleep just after that one found something and woke nobody.
-  bool any = scheduler_.injection_.size() != 0;
-  for (const auto& worker : scheduler_.workers_) any = any || !worker->queue_.empty_in_order();
-  if (any) scheduler_.notify_one();
+  if (scheduler_.anything_queued()) scheduler_.notify_one();
 
   parks.add();
   const std::uint64_t parked_at_ns = observe::monotonic_ns();
