@@ -33,8 +33,19 @@ enum class Certainty : std::uint8_t { Suspect, Certain };
 [[nodiscard]] std::string_view name_of(Certainty certainty);
 
 struct Thresholds {
-  /// BlockingPoll: a poll that takes longer. Suspect: the thread may just have had no processor.
-  std::int64_t blocking_poll_ns = 10'000'000;
+  // The rules are in poll_troubles.h and resource_troubles.h.
+  std::int64_t blocking_poll_ns = 10'000'000;  ///< at least Evidence::kPollNs
+  /// A thread that had no processor for so long is most unlikely: what lasts longer is certain.
+  std::int64_t certain_delay_ns = 300'000'000;
+  std::int64_t never_yielded_ns = 4'000'000'000;
+  std::int64_t first_poll_ns = 500'000'000;  ///< NeverYielded: of a task that never did
+  std::int64_t starvation_ns = 100'000'000;  ///< at least Evidence::kQueueNs
+  std::uint64_t self_wakes_per_s = 200;
+  std::int64_t slow_send_ns = 50'000'000;  ///< at least Evidence::kSendNs
+  std::int64_t permit_wait_ns = 500'000'000;
+  std::size_t timers_in_a_tick = 1000;  ///< at least Evidence::kTimers
+  /// What is over stays a finding for so long, so that what comes again and again does not flicker.
+  std::int64_t recent_ns = 2'000'000'000;
   /// LargeFrame: tasks whose one allocation is larger. Certain.
   std::uint32_t large_frame_bytes = 64 * 1024;
   /// Orphan: waits that last longer.

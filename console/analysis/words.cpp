@@ -1,5 +1,6 @@
 #include "taskscope/console/analysis/words.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -19,7 +20,7 @@ std::string duration_words(std::int64_t ns) {
   if (n < 999.5) {
     std::snprintf(text, sizeof text, "%s%.0f ns", sign, n);
   } else if (n < 999.5e3) {
-    print(n / 1e3, "us");
+    print(n / 1e3, "µs");
   } else if (n < 999.5e6) {
     print(n / 1e6, "ms");
   } else {
@@ -169,6 +170,25 @@ std::string place_words(const session::Model& model, std::uint32_t site) {
   const protocol::Site* place = model.site(site);
   if (place == nullptr || place->file.empty()) return {};
   return place->file + ":" + std::to_string(place->line);
+}
+
+std::string native_words(const session::NativeStack& stack) {
+  const auto is_named = [](const session::NativeFrame& frame) { return !frame.function.empty(); };
+  const auto leaf = std::find_if(stack.frames.begin(), stack.frames.end(), is_named);
+  if (leaf == stack.frames.end())
+    return stack.in_kernel && !stack.system_call.empty() ? "in " + stack.system_call
+                                                         : std::string{};
+  std::string text = "in " + leaf->function;
+  // The one to look at: the first that has a place in the source.
+  const auto own = std::find_if(leaf, stack.frames.end(), [](const session::NativeFrame& frame) {
+    return !frame.function.empty() && !frame.file.empty() && frame.line != 0;
+  });
+  const auto place = [](const session::NativeFrame& frame) {
+    return " (" + frame.file + ":" + std::to_string(frame.line) + ")";
+  };
+  if (own == stack.frames.end()) return text;
+  if (own != leaf) text += ", called from " + own->function;
+  return text + place(*own);
 }
 
 std::string wait_words(const session::Model& model, const session::Wait& wait) {

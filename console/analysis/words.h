@@ -9,7 +9,7 @@
 
 namespace taskscope::console::analysis {
 
-/// "840 ns", "12.3 us", "4.56 ms", "1.23 s", "123 s".
+/// "840 ns", "12.3 µs", "4.56 ms", "1.23 s", "123 s".
 [[nodiscard]] std::string duration_words(std::int64_t ns);
 [[nodiscard]] std::string_view words_of(protocol::ResourceKind kind);
 /// What the task is about to do once its wait is over: "lock", "receive from", "read".
@@ -23,6 +23,8 @@ namespace taskscope::console::analysis {
 [[nodiscard]] std::string task_words(const session::Model& model, std::uint64_t id);
 /// "/src/server.cpp:42"; empty when nothing defines the site.
 [[nodiscard]] std::string place_words(const session::Model& model, std::uint32_t site);
+/// "in read, called from load_config (/src/config.cpp:42)"; why there is no stack; or nothing.
+[[nodiscard]] std::string native_words(const session::NativeStack& stack);
 /// What the wait is for: "to lock mutex #12", "until fd 7 is readable", "for a timer".
 [[nodiscard]] std::string wait_words(const session::Model& model, const session::Wait& wait);
 

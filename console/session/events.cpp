@@ -168,6 +168,8 @@ void Model::on_spawned(const protocol::Events& chunk, const Event& event) {
             text_of(chunk, event.fields + static_cast<std::uint32_t>(i), limits_.string_bytes));
   }
   tasks_.place(slot, event.site, static_cast<protocol::TaskKind>(event.detail));
+  auto& frames = tasks_.call_group(row).max_frame;
+  frames = std::max(frames, row.frame_bytes);
   if (!fresh) return;
   row.observed_from = row.last_event_ = event.ticks;
   row.sure_ = true;
@@ -213,6 +215,7 @@ void Model::on_poll_started(std::uint32_t lane_index, std::uint64_t task, std::u
   lane.current_from = ticks;
   work.slot = slot;
   work.queued = 0;
+  work.recorded = recorded;
   if (slot == kNone) return;
   Task& row = tasks_.task(slot);
   row.last_event_ = std::max(row.last_event_, ticks);
@@ -226,6 +229,13 @@ void Model::on_poll_started(std::uint32_t lane_index, std::uint64_t task, std::u
       row.scheduled += work.queued;
       group.scheduled += work.queued;
       group.scheduled_times.add(work.queued);
+      if (evidence_.is_long_queue(work.queued)) {
+        const auto leaf = std::find_if(row.waits.begin(), row.waits.end(), [](const Wait& wait) {
+          return wait.op != protocol::WaitOp::None;
+        });
+        evidence_.add(LongQueue{task, ticks - work.queued, ticks, lane_index,
+                                leaf == row.waits.end() ? 0 : leaf->site});
+      }
     }
     if (row.polls > 1) {
       const bool first = row.histograms == kNone;
@@ -245,6 +255,17 @@ void Model::on_poll_started(std::uint32_t lane_index, std::uint64_t task, std::u
   }
 }
 
+std::uint64_t Model::began_about(std::uint64_t task, std::uint64_t seen,
+                                 std::uint64_t ended) const {
+  const auto* reading = evidence_.running(task);
+  const Task* row = tasks_.find(task);
+  if (reading == nullptr || row == nullptr) return seen;
+  // The reading is of this poll unless another one has ended since, or may have.
+  const bool same = reading->read <= ended && reading->from < seen &&
+                    row->last_poll_to <= reading->from && lost_until_ <= reading->read;
+  return same ? reading->from : seen;
+}
+
 void Model::close_poll(std::uint32_t lane_index, std::uint64_t ticks, std::uint16_t wait) {
   Lane& lane = *lanes_[lane_index];
   LaneWork& work = *work_[lane_index];
@@ -252,6 +273,9 @@ void Model::close_poll(std::uint32_t lane_index, std::uint64_t ticks, std::uint1
   lane.current_task = 0;
   const Row polled{lane.current_from, std::max(ticks, lane.current_from), work.queued, task, wait};
   work.last_row = lane.polls.append(polled);
+  const auto began = work.recorded ? polled.from : began_about(task, polled.from, polled.to);
+  if (evidence_.is_long_poll(polled.to - began))
+    evidence_.add(LongPoll{task, began, polled.to, lane_index, !work.recorded});
   work.last_shown_row = UINT64_MAX;
   if (work.slot == kNone || tasks_.task(work.slot).id != task) work.slot = tasks_.slot_of(task);
   if (work.slot == kNone) return;
@@ -349,6 +373,9 @@ void Model::on_wait(std::uint32_t lane_index, const Event& event) {
     }
   }
   if (row.state == TaskState::Idle) row.waits_counted_ = true;
+  if (leaf && row.state == TaskState::Scheduled && row.last_wake.by == row.id)
+    evidence_.add_self_wait(row.id, event.branch, event.site,
+                            waits_for_task(kind.op) ? 0 : event.other);
   if (!first_leaf) return;
   tasks_.set_await_group(slot, number);
   if (work.last_row == UINT64_MAX || row.last_poll_to != event.ticks) return;
@@ -383,6 +410,7 @@ void Model::on_woken(const Event& event) {
   if (by_itself) {
     ++row.self_wakes;
     ++group.self_wakes;
+    evidence_.add_self_wake(row.id, row.polls, event.ticks);
   }
   if (event.ticks >= row.last_wake.ticks)
     row.last_wake = {event.ticks, cause, event.branch, event.other, event.value};
@@ -390,9 +418,24 @@ void Model::on_woken(const Event& event) {
     if (event.ticks >= row.last_poll_from && row.wake_pending_ == 0)
       row.wake_pending_ = event.ticks;
   } else if (row.state == TaskState::Idle && event.ticks >= row.state_since) {
+    log_wait(row, event);
     row.wake_pending_ = event.ticks;
     enter(slot, TaskState::Scheduled, event.ticks);
   }
+}
+
+void Model::log_wait(const Task& row, const Event& wake) {
+  if (static_cast<protocol::WakeCause>(wake.detail) == protocol::WakeCause::Timer) {
+    for (const auto& wait : row.waits)
+      if (wait.op == protocol::WaitOp::Sleep || wait.op == protocol::WaitOp::Tick)
+        return evidence_.add_timer(wait.value, wait.site, wake.ticks);
+    return;
+  }
+  if (!evidence_.is_long_send(wake.ticks - row.state_since)) return;
+  for (const auto& wait : row.waits)
+    if (wait.op == protocol::WaitOp::Send && wait.other != 0)
+      evidence_.add(
+          LongSend{wait.other, row.id, row.state_since, wake.ticks, wake.other, wait.site});
 }
 
 void Model::on_resource(const protocol::Events& chunk, const Event& event) {

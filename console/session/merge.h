@@ -20,6 +20,7 @@ struct Model::LaneWork {
   std::uint64_t applied = 0;        // ticks of the newest event that was applied
   std::uint64_t complete_from = 0;  // ticks since when nothing is missing
   std::uint64_t queued = 0;         // of the open poll
+  bool recorded = false;            // the open poll's start; else it began before, about
   std::uint32_t slot = kNone;       // of the open poll's task, or the last one's
   std::uint64_t last_row = UINT64_MAX, last_shown_row = UINT64_MAX;
 };

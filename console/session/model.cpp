@@ -260,6 +260,7 @@ void Model::take(protocol::Events&& chunk, const source::ChunkPlace& place) {
     lane.name = chunk.thread_name;
     cut(lane.name, limits_.string_bytes);
   }
+  evidence_.set_rate(clock_);
   // A ring is in order up to the few nanoseconds for which a clock reading is used again.
   for (auto& event : chunk.events)
     work.received = event.ticks = std::max(event.ticks, work.received);

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "taskscope/console/session/clock.h"
+#include "taskscope/console/session/evidence.h"
 #include "taskscope/console/session/native_stacks.h"
 #include "taskscope/console/session/resources.h"
 #include "taskscope/console/session/tasks.h"
@@ -92,6 +93,14 @@ struct StateSlice {
   std::int64_t busy_ns = 0;       ///< of a folded piece: polled
   std::int64_t scheduled_ns = 0;  ///< of a folded piece: queued
   bool open = false;
+};
+
+/// A poll that goes on.
+struct RunningPoll {
+  std::uint64_t task = 0;
+  std::uint64_t from = 0;  ///< ticks
+  std::uint32_t lane = kNone;
+  bool about = false;  ///< it began before the records of its thread: `from` is not exact
 };
 
 /// A chunk of events and where to read it again.
@@ -189,6 +198,11 @@ class Model {
   /// one Finished slice when it ended within the view.
   void task_slices(std::uint64_t task, std::int64_t from_ns, std::int64_t to_ns,
                    std::int64_t resolution_ns, std::vector<StateSlice>& out);
+  /// What is polled now, by lane. A worker that is blocked since before the attach records nothing:
+  /// what it polls is known when two samples in a row find it in the same poll.
+  [[nodiscard]] std::vector<RunningPoll> running_polls() const;
+  /// What took long, came in bursts, wakes itself: of the last seconds.
+  [[nodiscard]] const Evidence& evidence() const noexcept { return evidence_; }
   /// Tasks that wait for the resource now, at most `limit`. Walks all tasks.
   [[nodiscard]] std::vector<std::uint64_t> waiters_of(std::uint64_t resource,
                                                       std::size_t limit = 1000) const;
@@ -240,6 +254,10 @@ class Model {
   void on_poll_started(std::uint32_t lane, std::uint64_t task, std::uint64_t ticks, bool recorded);
   void on_poll_ended(std::uint32_t lane, const Event& event);
   void close_poll(std::uint32_t lane, std::uint64_t ticks, std::uint16_t wait);
+  /// When a poll began whose start was not recorded: as a walk read it, else `seen`.
+  [[nodiscard]] std::uint64_t began_about(std::uint64_t task, std::uint64_t seen,
+                                          std::uint64_t ended) const;
+  void log_wait(const Task& row, const Event& wake);
   void on_wait(std::uint32_t lane, const Event& event);
   void on_wait_cancelled(const Event& event);
   void on_woken(const Event& event);
@@ -276,6 +294,7 @@ class Model {
   std::unordered_map<std::uint64_t, std::uint16_t> wait_kind_of_;
   std::unordered_map<std::uint64_t, Stack> stacks_;
   NativeStacks native_stacks_;
+  Evidence evidence_;
   std::unordered_map<std::uint32_t, std::vector<RuntimePoint>> runtime_samples_;
   std::vector<CostPoint> cost_;
   Totals totals_;

@@ -216,6 +216,32 @@ void Model::task_slices(std::uint64_t task, std::int64_t from_ns, std::int64_t t
   add(row.finished, std::max(row.finished, to), TaskState::Finished, kWaitReady);
 }
 
+std::vector<RunningPoll> Model::running_polls() const {
+  std::vector<RunningPoll> polls;
+  for (const auto& lane : lanes_) {
+    if (lane->current_task != 0) {
+      const bool about = !work_[lane->index]->recorded;
+      const auto from =
+          about ? began_about(lane->current_task, lane->current_from, now_) : lane->current_from;
+      polls.push_back({lane->current_task, from, lane->index, about});
+      continue;
+    }
+    const auto& samples = lane->samples;
+    if (samples.empty() || samples.back().sample.current_task == 0) continue;
+    const auto& last = samples.back().sample;
+    auto first = samples.size() - 1;
+    while (first > 0 && samples[first - 1].sample.poll_sequence == last.poll_sequence &&
+           samples[first - 1].sample.current_task == last.current_task)
+      --first;
+    // Records say it better, where there are any since.
+    if (first + 1 == samples.size() || lane->last_ticks >= samples[first].ticks) continue;
+    polls.push_back({last.current_task,
+                     began_about(last.current_task, samples[first].ticks, UINT64_MAX), lane->index,
+                     true});
+  }
+  return polls;
+}
+
 std::vector<std::uint64_t> Model::waiters_of(std::uint64_t resource, std::size_t limit) const {
   std::vector<std::uint64_t> waiters;
   for (std::uint32_t slot = 0; slot < tasks_.slots() && waiters.size() < limit; ++slot) {
@@ -251,7 +277,7 @@ Model::Memory Model::memory() const {
   for (const auto& [task, track] : shown_) memory.tracks += track->polls.memory_bytes();
   memory.tasks = tasks_.memory_bytes();
   memory.chunks = chunks_.size() * sizeof(ChunkEntry);
-  memory.others += merge_->buffered * sizeof(protocol::Event);
+  memory.others += merge_->buffered * sizeof(protocol::Event) + evidence_.memory_bytes();
   memory.others += resources_.size() * (sizeof(Resource) + 32) + sites_.size() * 160;
   for (const auto& [task, stack] : stacks_) {
     memory.others += sizeof(Stack) + 32;

@@ -39,9 +39,17 @@ void Model::apply_snapshot_task(std::uint64_t snapshot, bool has_waits,
         field.resize(std::min(field.size(), limits_.string_bytes));
     }
     tasks_.place(slot, entry.site, entry.kind);
+  auto& frames = tasks_.call_group(row).max_frame;
+  frames = std::max(frames, row.frame_bytes);
   }
   row.wakers = entry.wakers;
   row.wakers_at = entry.ticks;
+
+  if (entry.state == TaskState::Running && entry.last_poll_ms != 0)
+    evidence_.add_running(
+        entry.task,
+        {entry.ticks,
+         std::min(entry.ticks, clock_.ticks_of_monotonic(entry.last_poll_ms * 1'000'000))});
 
   // The poll count: from the walk once, from events since; from the walk again where some are lost.
   const bool doubtful = !row.sure_ || row.sure_at_ < lost_until_;

@@ -129,6 +129,7 @@ struct CallGroup {
   std::uint64_t panicked = 0, cancelled = 0;  ///< of the finished: by exception, cancelled
   std::uint64_t polls = 0, wakes = 0, self_wakes = 0, busy = 0, scheduled = 0;
   std::uint64_t max_poll = 0, max_poll_task = 0;
+  std::uint32_t max_frame = 0;  ///< bytes, of all ever
   LogHistogram poll_times, scheduled_times;
   std::uint32_t first_member = kNone, last_member = kNone;      ///< of the kept, oldest first
   std::uint32_t longest_waiting = kNone, last_waiting = kNone;  ///< slots; the longest wait first

@@ -198,7 +198,7 @@ TEST_CASE("findings: a long poll is a suspect, by its threshold, also while it g
 TEST_CASE("durations are short and have units") {
   CHECK(analysis::duration_words(0) == "0 ns");
   CHECK(analysis::duration_words(999) == "999 ns");
-  CHECK(analysis::duration_words(1'500) == "1.50 us");
+  CHECK(analysis::duration_words(1'500) == "1.50 µs");
   CHECK(analysis::duration_words(12'340'000) == "12.3 ms");
   CHECK(analysis::duration_words(-2'000'000'000) == "-2.00 s");
   CHECK(analysis::duration_words(123'456'000'000) == "123 s");
