@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "taskscope/console/analysis/thresholds.h"
+
 namespace taskscope::console::app {
 namespace {
 
@@ -69,9 +71,15 @@ task to its exit. SIGINT and SIGTERM are passed on to it. The exit status is the
 the signal's number when a signal ended it, or 3 when it can't be started or recorded. After
 --seconds the recording ends, the command goes on.
 )"},
-    {"stats", R"(taskscope stats TARGET|FILE [--json]
+    {"stats", R"(taskscope stats TARGET|FILE [--json] [--set NAME=VALUE]...
 
 Tells about tasks, workers, resources, findings and losses. A live process is watched for 1 s.
+
+--set changes a threshold of the findings, such as --set blocking-poll=25ms:
+    blocking-poll      a poll blocks when it takes longer (10ms)
+    orphan             how long a wait for what the dead left lasts before it is told (1s)
+    large-frame        a task's allocation is large beyond (64KiB)
+    tasks-per-finding  ids that a finding names (100)
 
 --json prints one object, with these keys always there:
     process    pid, name, command_line, executable, build_id, host, taskscope_version
@@ -84,9 +92,17 @@ Tells about tasks, workers, resources, findings and losses. A live process is wa
     workers    [{worker, name, tid, polls, busy_ns, parks, stolen, current_task, queue_depth}]
     resources  [{id, kind, type, name, where, waiters, waits, holders [{task, certain, permits,
                role}], dropped}]
-    findings   [{kind, certainty, tasks, resource, where, since_ns, text}]; kinds: blocking-poll
-               (a poll took longer than 10 ms), large-frame (a task's allocation is larger than
-               64 KiB)
+    findings   [{kind, certainty, tasks, task_count, others, resource, resources, where, since_ns,
+               until_ns, active, text}], those that last first; kinds:
+               deadlock       tasks that wait for each other in a cycle, in its order, and on what
+               stuck-behind   tasks that wait for those (others), directly or not
+               orphan         tasks that wait for what a task that is over (others) took along
+               lost-waker     tasks whose last waker was dropped without waking
+               blocking-poll  a poll took longer than 10 ms; with stack: the functions it was in,
+                              leaf first, or null
+               large-frame    a task's allocation is larger than 64 KiB
+               certainty is certain where nothing can end it, suspect where that rests on who used
+               a thing last. resource is the first of resources; until_ns is null while it lasts
     lost       [{producer, worker, cause, events, chunks, spawns, polls, wakes}]; cause: ring-full,
                no-memory, slow-consumer, spool-capped, damaged, before-attach
 Times are ns; since_ns counts from span.from. Percentiles are upper bounds, within a factor of 1.5.
@@ -309,9 +325,13 @@ Parsed parse_record(Arguments arguments) {
 Parsed parse_stats(Arguments arguments) {
   Scanner scan("stats", arguments);
   StatsCommand command;
+  std::string value;
   while (scan.more()) {
     if (scan.flag("--json")) {
       command.json = true;
+    } else if (scan.option("--set", value)) {
+      if (auto wrong = analysis::set(command.thresholds, value))
+        scan.fail("--set: " + std::move(*wrong));
     } else {
       scan.operand(command.target, "target");
     }

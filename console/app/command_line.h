@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "taskscope/console/analysis/findings.h"
 #include "taskscope/console/app/window_main.h"
 
 namespace taskscope::console::app {
@@ -31,6 +32,7 @@ struct RecordCommand {
 struct StatsCommand {
   std::string target;
   bool json = false;
+  analysis::Thresholds thresholds;
 };
 
 struct StacksCommand {

@@ -34,13 +34,15 @@ int fail(std::string_view command, const protocol::Error& error) {
 }
 
 std::unique_ptr<session::Session> open_session(std::string_view command, const std::string& target,
-                                               const session::Limits& limits) {
+                                               const session::Limits& limits,
+                                               std::function<void(const session::Model&)> watch) {
   auto source = source::open_target(target);
   if (!source) {
     fail(command, source.failure());
     return nullptr;
   }
   auto session = std::make_unique<session::Session>(std::move(source.value()), limits);
+  if (watch) session->after_each_chunk(std::move(watch));
   const bool live = session->source().live();
   session->pump_to_end(live ? kLiveSample : std::chrono::milliseconds(kWholeFile));
   session->model().flush();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,8 +20,10 @@ int fail(std::string_view command, const protocol::Error& error);
 
 /// Opens a target or file and reads a file to its end, or a live process for a while; null after
 /// having said why not.
-std::unique_ptr<session::Session> open_session(std::string_view command, const std::string& target,
-                                               const session::Limits& limits = {});
+/// `watch` is called as by Session::after_each_chunk.
+std::unique_ptr<session::Session> open_session(
+    std::string_view command, const std::string& target, const session::Limits& limits = {},
+    std::function<void(const session::Model&)> watch = {});
 
 /// Everything to stdout at once; false when that failed (the reader of a pipe has gone).
 bool print(std::string_view text);

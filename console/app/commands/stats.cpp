@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "taskscope/console/analysis/findings.h"
 #include "taskscope/console/analysis/words.h"
 #include "taskscope/console/app/commands/commands.h"
 #include "taskscope/console/app/commands/common.h"
@@ -205,20 +204,54 @@ void write_resources(JsonWriter& json, const Model& model) {
   json.end_array();
 }
 
-void write_findings(JsonWriter& json, const Model& model) {
-  json.key("findings").array();
-  for (const auto& finding : analysis::find_troubles(model)) {
-    json.object();
-    json.member("kind", analysis::name_of(finding.kind));
-    json.member("certainty", analysis::name_of(finding.certainty));
-    json.key("tasks").array();
-    for (const auto task : finding.tasks) json.value(task);
-    json.end_array();
-    json.member("resource", finding.resources.empty() ? 0 : finding.resources.front());
-    json.member("where", place_words(model, finding.site));
-    json.member("since_ns", finding.since_ns - model.begin_ns()).member("text", finding.text);
-    json.end_object();
+/// The functions on the native stack of a poll that blocks, leaf first; null where none was taken.
+void write_stack(JsonWriter& json, const Model& model, const analysis::Finding& finding) {
+  const bool polls = finding.kind == analysis::FindingKind::BlockingPoll ||
+                     finding.kind == analysis::FindingKind::NeverYielded;
+  if (!polls || finding.tasks.empty()) return;
+  const auto* stack = model.native_stack(finding.tasks.front());
+  json.key("stack");
+  if (stack == nullptr) {
+    json.null();
+    return;
   }
+  json.array();
+  for (const auto& frame : stack->frames) json.value(frame.function);
+  json.end_array();
+}
+
+void write_ids(JsonWriter& json, std::string_view name, const std::vector<std::uint64_t>& ids) {
+  json.key(name).array();
+  for (const auto id : ids) json.value(id);
+  json.end_array();
+}
+
+void write_finding(JsonWriter& json, const Model& model, const analysis::Finding& finding) {
+  json.object();
+  json.member("kind", analysis::name_of(finding.kind));
+  json.member("certainty", analysis::name_of(finding.certainty));
+  write_ids(json, "tasks", finding.tasks);
+  json.member("task_count", finding.task_count);
+  write_ids(json, "others", finding.others);
+  json.member("resource", finding.resources.empty() ? 0 : finding.resources.front());
+  write_ids(json, "resources", finding.resources);
+  json.member("where", place_words(model, finding.site));
+  json.member("since_ns", finding.since_ns - model.begin_ns());
+  json.key("until_ns");
+  if (finding.active())
+    json.null();
+  else
+    json.value(finding.until_ns - model.begin_ns());
+  json.member("active", finding.active());
+  json.member("text", finding.text);
+  write_stack(json, model, finding);
+  json.end_object();
+}
+
+void write_findings(JsonWriter& json, const Model& model, const analysis::Diagnosis& diagnosis) {
+  json.key("findings").array();
+  for (const auto* findings : {&diagnosis.active(), &diagnosis.past()})
+    for (const auto& finding : *findings) write_finding(json, model, finding);
   json.end_array();
 }
 
@@ -247,7 +280,7 @@ std::string named(const std::string& text) { return text.empty() ? "unknown plac
 
 }  // namespace
 
-std::string stats_json(const Model& model) {
+std::string stats_json(const Model& model, const analysis::Diagnosis& diagnosis) {
   std::string text;
   JsonWriter json(text);
   json.object();
@@ -255,13 +288,13 @@ std::string stats_json(const Model& model) {
   write_tasks(json, model);
   write_workers(json, model);
   write_resources(json, model);
-  write_findings(json, model);
+  write_findings(json, model, diagnosis);
   write_losses(json, model);
   json.end_object();
   return text + "\n";
 }
 
-std::string stats_text(const Model& model) {
+std::string stats_text(const Model& model, const analysis::Diagnosis& diagnosis) {
   constexpr std::size_t kRows = 10;
   const auto& clock = model.clock();
   const auto span = model.now_ns() - model.begin_ns();
@@ -338,11 +371,15 @@ std::string stats_text(const Model& model) {
   if (contended.size() > kRows)
     text += "and " + std::to_string(contended.size() - kRows) + " more\n";
 
-  const auto findings = analysis::find_troubles(model);
-  if (!findings.empty()) text += "\n";
-  for (const auto& finding : findings)
-    text += std::string(analysis::name_of(finding.kind)) + " (" +
-            std::string(analysis::name_of(finding.certainty)) + "): " + finding.text + "\n";
+  const auto line = [](const analysis::Finding& finding) {
+    return std::string(analysis::name_of(finding.kind)) + " (" +
+           std::string(analysis::name_of(finding.certainty)) + "): " + finding.text + "\n";
+  };
+  if (!diagnosis.active().empty()) text += "\n";
+  for (const auto& finding : diagnosis.active()) text += line(finding);
+  const auto& past = diagnosis.past();
+  if (!past.empty()) text += "\nover    " + counted(past.size(), "finding") + "\n";
+  for (std::size_t i = 0; i < past.size() && i < kRows; ++i) text += "        " + line(past[i]);
 
   text += "\nlost    " + counted(totals.lost_events, "event");
   if (totals.lost_chunks != 0) text += ", " + counted(totals.lost_chunks, "chunk");
@@ -355,10 +392,14 @@ std::string stats_text(const Model& model) {
 }
 
 int run(const StatsCommand& command) {
-  const auto session = open_session("stats", command.target);
+  analysis::Diagnosis diagnosis(command.thresholds);
+  const auto session =
+      open_session("stats", command.target, {}, [&](const Model& model) { diagnosis.look(model); });
   if (!session) return kExitUnusable;
   const auto& model = session->model();
-  return print(command.json ? stats_json(model) : stats_text(model)) ? kExitGood : kExitUnusable;
+  diagnosis.look_now(model);
+  const auto text = command.json ? stats_json(model, diagnosis) : stats_text(model, diagnosis);
+  return print(text) ? kExitGood : kExitUnusable;
 }
 
 }  // namespace taskscope::console::app::commands
