@@ -51,6 +51,8 @@ class Registration;
 class ReadinessWaiter : public task::Waiter {
  public:
   void describe(observe::Wait& wait) const noexcept final;
+  /// The await is over or destroyed, the operation is not: no event may wake through its branch.
+  void abandon() noexcept { unlink(); }
 
  protected:
   ReadinessWaiter(Registration* registration, Direction direction, observe::WaitOp op) noexcept

@@ -31,6 +31,8 @@ class TimerNode : public task::FireWaiter, private WheelEntry {
  public:
   [[nodiscard]] std::uint64_t deadline_ns() const noexcept { return deadline_ns_; }
   void describe(observe::Wait& wait) const noexcept override;
+  /// The await is over or destroyed, the node is not: nobody may be woken through its branch.
+  void abandon() noexcept { stop(); }
 
  protected:
   explicit TimerNode(std::uint64_t deadline_ns) noexcept : deadline_ns_(deadline_ns) {}

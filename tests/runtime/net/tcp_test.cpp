@@ -224,6 +224,21 @@ Task<bool> aborted_reads() {
   }
   co_return true;
 }
+/// A read of the caller's that loses; what comes then wakes nobody, and the read gets it later.
+Task<std::string> kept_across_a_lost_select() {
+  auto pair = co_await connected();
+  std::array<char, 64> buffer{};
+  auto reading = pair.client.read(std::span<char>(buffer));
+  for (int i = 0; i < 3; ++i) {
+    const auto result = co_await select_biased(reading, yield_now());
+    if (result.index() != 1) co_return "read nothing";
+  }
+  const auto sent = co_await pair.server.write_all("later");
+  if (!sent) co_return sent.error().message();
+  co_await time::sleep(3ms);  // the event is there
+  const auto count = co_await reading;
+  co_return count ? std::string(buffer.data(), *count) : count.error().message();
+}
 Task<bool> ipv6_works() {
   const auto any = SocketAddress::parse("[::1]:0");
   auto bound = TcpListener::bind(*any);
@@ -361,6 +376,7 @@ TEST_CASE("tcp: a wait that was cancelled has taken nothing") {
   auto runtime = Builder::multi_thread().worker_threads(2).build();
   CHECK(runtime.block_on(cancelled_waits()) == "fine");
   CHECK(runtime.block_on(aborted_reads()));
+  CHECK(runtime.block_on(kept_across_a_lost_select()) == "later");
 }
 
 TEST_CASE("tcp: IPv6") {

@@ -1,4 +1,5 @@
 /// One observer for the whole program: it is set once and never freed.
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -11,6 +12,7 @@
 #include "taskscope/runtime/observe/observer.h"
 #include "taskscope/runtime/runtime.h"
 #include "taskscope/runtime/sync/mutex.h"
+#include "taskscope/runtime/sync/notify.h"
 #include "taskscope/runtime/time/sleep.h"
 #include "taskscope/runtime/time/timeout.h"
 
@@ -26,6 +28,7 @@ struct Recording final : observe::Observer {
   std::map<observe::TaskId, int> started, ended, woken;
   std::map<observe::TaskId, std::vector<observe::Wait>> waits;
   std::map<observe::TaskId, std::vector<observe::Woken>> wakes;
+  std::map<observe::TaskId, std::vector<observe::BranchId>> cancelled;
   std::uint64_t polls = 0, all_wakes = 0, spawned = 0;
   bool time_went_back = false;
   std::map<observe::WorkerId, observe::Ticks> last;
@@ -53,6 +56,11 @@ struct Recording final : observe::Observer {
     check_time(worker, ticks);
     if (!now.empty()) waits[task].assign(now.begin(), now.end());
   }
+  void on_wait_cancelled(observe::TaskId task, observe::BranchId branch,
+                         observe::Ticks) noexcept override {
+    const std::lock_guard lock(mutex);
+    cancelled[task].push_back(branch);
+  }
   void on_woken(const observe::Woken& wake, observe::Ticks) noexcept override {
     const std::lock_guard lock(mutex);
     ++all_wakes;
@@ -73,7 +81,7 @@ Recording& recording() {
   }();
   const std::lock_guard lock(only.mutex);
   only.names.clear(), only.outcomes.clear(), only.started.clear(), only.ended.clear();
-  only.waits.clear(), only.wakes.clear(), only.last.clear();
+  only.waits.clear(), only.wakes.clear(), only.cancelled.clear(), only.last.clear();
   only.polls = only.all_wakes = only.spawned = 0;
   only.time_went_back = false;
   observe::set_mask(observe::kAllEvents);
@@ -102,7 +110,8 @@ struct Seen final : observe::TaskVisitor {
     one.polls = view.polls;
     one.branches.clear();
     for (const auto& branch : view.branches) {
-      one.branches.emplace_back(branch.wait, std::vector(branch.frames.begin(), branch.frames.end()));
+      one.branches.emplace_back(branch.wait,
+                                std::vector(branch.frames.begin(), branch.frames.end()));
     }
   }
 };
@@ -123,6 +132,17 @@ Seen look_when_idle(observe::Inspector& inspector) {
     if (idle) return seen;
     std::this_thread::yield();
   }
+}
+
+/// Loses two arms that wait, one of them with an arm of its own, after a poll that said so.
+Task<void> loses(sync::Notify& notify) {
+  const auto result =
+      co_await select_biased(notify.notified(), outer_sleep(), time::timeout(24h, inner_sleep()));
+  static_cast<void>(result);
+  // Never told of, and so never cancelled: this arm begins and loses within one poll.
+  const auto at_once = co_await select_biased(inner_sleep(), []() -> Task<void> { co_return; }());
+  static_cast<void>(at_once);
+  co_await inner_sleep();
 }
 
 Task<void> yields(int times) {
@@ -172,6 +192,52 @@ TEST_CASE("a pending poll says what every branch waits for, and where") {
     CHECK(waits[i].deadline_ns > observe::monotonic_ns());
     CHECK(std::string(waits[i].site.function_name()).find("inner_sleep") != std::string::npos);
   }
+}
+
+TEST_CASE("a wait that was told of and is destroyed is told to have ended, once") {
+  auto& seen = recording();
+  auto runtime = Builder::multi_thread().worker_threads(2).build();
+  sync::Notify notify;
+  auto handle = runtime.spawn(loses(notify));
+  look_when_idle(runtime.inspector());
+  std::vector<observe::BranchId> losing;
+  {
+    const std::lock_guard lock(seen.mutex);
+    // The root, three arms, and the two arms of the timeout.
+    const auto& waits = seen.waits[handle.id()];
+    REQUIRE(waits.size() == 6);
+    for (const auto& wait : waits) {
+      if (wait.branch != observe::BranchId::Root && wait.op != observe::WaitOp::Notified)
+        losing.push_back(wait.branch);
+    }
+    CHECK(seen.cancelled.empty());
+  }
+  notify.notify_one();
+  const auto cancelled = [&] {
+    const std::lock_guard lock(seen.mutex);
+    return seen.cancelled[handle.id()];
+  };
+  while (cancelled().size() < losing.size()) std::this_thread::yield();
+  look_when_idle(runtime.inspector());
+  auto ended = cancelled();
+  std::sort(ended.begin(), ended.end());
+  std::sort(losing.begin(), losing.end());
+  CHECK(ended == losing);
+  // The end of a task ends its root's wait.
+  handle.abort();
+  while (!handle.is_finished()) std::this_thread::yield();
+  CHECK(cancelled().size() == losing.size());
+}
+
+TEST_CASE("aborting a task ends the waits of its arms") {
+  auto& seen = recording();
+  auto runtime = Builder::multi_thread().worker_threads(2).build();
+  auto handle = runtime.spawn(either());
+  look_when_idle(runtime.inspector());
+  handle.abort();
+  while (!handle.is_finished()) std::this_thread::yield();
+  const std::lock_guard lock(seen.mutex);
+  CHECK(seen.cancelled[handle.id()].size() == 2);
 }
 
 TEST_CASE("the inspector shows await stacks root first, a branch each, without stopping anything") {

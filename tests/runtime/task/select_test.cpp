@@ -39,6 +39,15 @@ Task<int> fails() {
   throw std::runtime_error("arm");
 }
 Task<void> nothing() { co_await yield_now(); }
+/// A wait for a task, kept by its owner across a select that it lost.
+Task<int> kept_join() {
+  auto handle = spawn(after(1ms, 5));
+  auto joining = handle.awaiter();
+  const auto result = co_await select_biased(joining, nothing());
+  if (result.index() == 0) co_return std::get<0>(result);
+  while (!handle.is_finished()) co_await yield_now();
+  co_return co_await joining;
+}
 
 }  // namespace
 
@@ -77,6 +86,11 @@ TEST_CASE("select takes awaitables that are no tasks") {
     co_return result.index() * 10 + static_cast<std::size_t>(std::get<1>(result));
   };
   CHECK(runtime.block_on(outer()) == 15);
+}
+
+TEST_CASE("a wait for a task survives a select that it lost") {
+  auto runtime = Builder::multi_thread().worker_threads(2).build();
+  for (int i = 0; i < 20; ++i) CHECK(runtime.block_on(kept_join()) == 5);
 }
 
 TEST_CASE("select rethrows what the winning arm threw, after destroying the losers") {

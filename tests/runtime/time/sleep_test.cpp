@@ -1,9 +1,14 @@
 #include "taskscope/runtime/time/sleep.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <numeric>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -65,6 +70,45 @@ Task<bool> yields_and_sleeps(int times) {
   for (int i = 0; i < times; ++i) co_await yield_now();
   co_return co_await sleeps_at_least(1ms);
 }
+
+/// A sleep of the caller's that loses, is over meanwhile, and is awaited again.
+Task<bool> kept_across_a_lost_select(bool over) {
+  auto kept = time::sleep(over ? 1ms : 24h);
+  const auto first = co_await select_biased(kept, yield_now());
+  if (first.index() != 1 || kept.is_elapsed()) co_return false;
+  const auto levels = scheduler::current_timers().occupancy();
+  if (std::accumulate(levels.begin(), levels.end(), 0u) != 0) co_return false;
+  co_await time::sleep(3ms);
+  if (!over) kept.reset(time::now() + 1ms);
+  co_await kept;
+  co_return kept.is_elapsed();
+}
+
+struct Workers final : observe::WorkerVisitor {
+  void visit(const observe::WorkerView& view) override { views.push_back(view); }
+  std::vector<observe::WorkerView> views;
+};
+/// The system call in which a thread of this process sleeps; -1: none, or the kernel doesn't tell.
+long system_call_of(int tid) {
+  std::ifstream file("/proc/self/task/" + std::to_string(tid) + "/syscall");
+  long number = -1;
+  return file >> number ? number : -1;
+}
+bool sleeps_in_driver(int tid) {
+  const long call = system_call_of(tid);
+  return call == SYS_epoll_pwait || call == SYS_epoll_pwait2
+#if defined(SYS_epoll_wait)
+         || call == SYS_epoll_wait
+#endif
+      ;
+}
+Task<int> thread_that_begins_to_sleep() {
+  const auto tid = static_cast<int>(syscall(SYS_gettid));
+  co_await time::sleep(1ms);
+  co_return tid;
+}
+Task<int> await_tid(JoinHandle<int> handle) { co_return co_await std::move(handle); }
+
 Task<bool> await_handle(JoinHandle<bool> handle) { co_return co_await std::move(handle); }
 
 }  // namespace
@@ -123,4 +167,36 @@ TEST_CASE("sleep: a worker that goes to sleep tells the one in the driver of its
     early += runtime.block_on(await_handle(std::move(brief))) ? 0 : 1;
   }
   CHECK(early == 0);
+}
+
+TEST_CASE(
+    "sleep: one kept by its owner across a select that it lost wakes nobody, and works again") {
+  auto runtime = Builder::multi_thread().worker_threads(1).build();
+  for (const bool over : {true, false})
+    CHECK(runtime.block_on(await_handle(runtime.spawn(kept_across_a_lost_select(over)))));
+}
+
+TEST_CASE("sleep: a timer entered while another worker sits in the driver without end fires") {
+  auto runtime = Builder::multi_thread().worker_threads(2).build();
+  // Both sleep, one of them in the driver; the other one is woken, enters a timer and sleeps again.
+  // Which one is woken is the runtime's choice: until it was not the one in the driver.
+  bool met = false;
+  for (int round = 0; round < 100 && !met; ++round) {
+    int in_driver = -1;
+    for (int looks = 0; looks < 10'000; ++looks) {
+      Workers workers;
+      runtime.inspector().visit_workers(workers);
+      const auto& both = workers.views;
+      if (both[0].parked && both[1].parked) {
+        in_driver = sleeps_in_driver(both[0].tid)   ? both[0].tid
+                    : sleeps_in_driver(both[1].tid) ? both[1].tid
+                                                    : -1;
+        if (in_driver != -1) break;
+      }
+      std::this_thread::yield();
+    }
+    const int began = runtime.block_on(await_tid(runtime.spawn(thread_that_begins_to_sleep())));
+    met = in_driver != -1 && began != in_driver;
+  }
+  if (!met) WARN("the workers never slept as the test wants them to");
 }
