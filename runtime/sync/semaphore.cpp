@@ -60,6 +60,7 @@ void PermitHold::forget() noexcept {
   *link_ = next_;
   if (next_ != nullptr) next_->link_ = link_;
   semaphore_->held_ -= permits_;
+  semaphore_->forgotten_ += permits_;
   semaphore_ = nullptr;
   permits_ = 0;
 }
@@ -156,7 +157,10 @@ void Semaphore::enter(PermitHold& hold) noexcept {
 void Semaphore::add_permits(std::size_t permits) {
   if (permits > kMaxPermits - std::min(kMaxPermits, available_permits()))
     throw std::invalid_argument("Semaphore: more than kMaxPermits");
-  give(permits);
+  task::WakeBatch batch;
+  std::unique_lock lock(lock_);
+  added_ += permits;
+  give(permits, lock, batch);
 }
 
 std::size_t Semaphore::forget_permits(std::size_t permits) noexcept {
@@ -167,6 +171,8 @@ std::size_t Semaphore::forget_permits(std::size_t permits) noexcept {
     // Relaxed: nothing is done under these permits.
   } while (!state_.compare_exchange_weak(state, state - taken * kOne, std::memory_order_relaxed,
                                          std::memory_order_relaxed));
+  const std::lock_guard guard(lock_);
+  forgotten_ += taken;
   return taken;
 }
 
@@ -189,17 +195,20 @@ void Semaphore::describe(observe::ResourceView& view,
                          void (*visit)(const observe::ResourceView&, void*), void* context) {
   std::array<observe::Holder, kDescribedHolders> holders;
   std::size_t count = 0;
-  std::uint64_t held = 0;
+  std::uint64_t held = 0, forgotten = 0, added = 0;
   {
     const std::lock_guard guard(lock_);
     for (const auto* at = holds_; at != nullptr && count < holders.size(); at = at->next_)
       holders[count++] = holder_of(at->task_, at->certain_, at->permits_);
     held = held_;
+    forgotten = forgotten_;
+    added = added_;
     view.waiters = line_.size();
   }
-  const std::array attributes{observe::Attribute{"permits", "", available_permits()},
-                              observe::Attribute{"held", "", held},
-                              observe::Attribute{"closed", "", is_closed() ? 1u : 0u}};
+  const std::array attributes{
+      observe::Attribute{"permits", "", available_permits()}, observe::Attribute{"held", "", held},
+      observe::Attribute{"forgotten", "", forgotten}, observe::Attribute{"added", "", added},
+      observe::Attribute{"closed", "", is_closed() ? 1u : 0u}};
   view.holders = std::span(holders).first(count);
   view.attributes = attributes;
   visit(view, context);

@@ -176,8 +176,9 @@ class Semaphore final : public Waitable {
   // line have had theirs: whoever finds enough here passes nobody.
   std::atomic<std::uint64_t> state_;
   WaitList line_;
-  PermitHold* holds_ = nullptr;  // newest first; under lock_
-  std::size_t held_ = 0;         // in holds_; under lock_
+  PermitHold* holds_ = nullptr;            // newest first; under lock_
+  std::size_t held_ = 0;                   // in holds_; under lock_
+  std::size_t forgotten_ = 0, added_ = 0;  // ever; under lock_
 };
 
 }  // namespace taskscope::runtime::sync

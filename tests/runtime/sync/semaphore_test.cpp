@@ -178,7 +178,14 @@ TEST_CASE("watchers see every holder of a semaphore") {
     if (seen->attributes.at("permits") != 2 || seen->attributes.at("held") != 3) co_return "counts";
     moved.release();
     seen = see(inspected, "held");
-    co_return seen->holders.size() == 1 && seen->attributes.at("held") == 2 ? "ok" : "released";
+    if (seen->holders.size() != 1 || seen->attributes.at("held") != 2) co_return "released";
+    auto lost = co_await semaphore.acquire_owned();
+    lost.forget();
+    static_cast<void>(semaphore.forget_permits(1));
+    semaphore.add_permits(3);
+    seen = see(inspected, "held");
+    if (seen->attributes.at("forgotten") != 2) co_return "forgotten";
+    co_return seen->attributes.at("added") == 3 ? "ok" : "added";
   };
   CHECK(runtime.block_on(body(runtime)) == "ok");
 }
