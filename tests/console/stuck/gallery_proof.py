@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Compares what taskscope finds with what taskscope-gallery says it planted.
+
+    gallery_proof.py GALLERY TASKSCOPE [--seed S] [--count N] [--batch B] [--load L] NAME...
+
+A NAME is a trouble of the gallery, or a decoy (there are 'troubles' and 'decoys', too, for all of
+them). Plants N seeds of each, B in one process, and looks at the process from outside: live with
+`taskscope stats`, and through `taskscope record`. Every plant has to be found with exactly its
+tasks, place and resource, and as certain as the gallery says; nothing else of its kind may be found.
+Of decoys, nothing may be certain.
+
+A slow machine may take its time: it is looked again until all is found, for at most --limit seconds.
+How long it took is printed, a line of JSON for each name and way. Exit status 1: something is wrong.
+"""
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+# --- what is right: for each kind, the plants of that kind against the findings of that kind.
+# A comparator returns sentences about what is wrong.
+
+
+def line_of(finding):
+    keys = ("kind", "certainty", "tasks", "resources", "where", "text")
+    return json.dumps({key: finding[key] for key in keys if key in finding})
+
+
+def one_for_one(key):
+    """A finding for each plant, equal in key(plant or finding), and no more."""
+
+    def compare(plants, findings):
+        wrong = []
+        left = list(findings)
+        for plant in plants:
+            same = [finding for finding in left if key(finding) == key(plant)]
+            if same:
+                left.remove(same[0])
+                continue
+            near = [f for f in findings if set(f["tasks"]) & set(plant["tasks"])]
+            wrong.append(
+                f"not found as planted: seed {plant['seed']}, {plant['shape']}: {line_of(plant)}"
+                + "".join(f"\n        but {line_of(finding)}" for finding in near))
+        wrong += [f"found, but not planted: {line_of(finding)}" for finding in left]
+        return wrong
+
+    return compare
+
+
+def all_of_a_place(plants, findings):
+    """Findings put the tasks of one place together; all plants of the place have to be in them."""
+
+    def by_place(rows):
+        places = {}
+        for row in rows:
+            places.setdefault((row["where"], row["certainty"]), []).extend(row["tasks"])
+        return {place: sorted(tasks) for place, tasks in places.items()}
+
+    planted, found = by_place(plants), by_place(findings)
+    wrong = []
+    for place in planted.keys() | found.keys():
+        missing = set(planted.get(place, [])) - set(found.get(place, []))
+        extra = set(found.get(place, [])) - set(planted.get(place, []))
+        if missing:
+            wrong.append(f"at {place}: not found: {sorted(missing)}")
+        if extra:
+            wrong.append(f"at {place}: found, but not planted: {sorted(extra)}")
+    return wrong
+
+
+def known(ids):
+    return sorted({one for one in ids if one != 0})
+
+
+def cycle(row):
+    return row["certainty"], row["tasks"], row["resources"], row["where"]
+
+
+def line(row):
+    return row["certainty"], sorted(row["tasks"]), known(row["resources"]), row["where"]
+
+
+COMPARE = {
+    "deadlock": one_for_one(cycle),
+    "stuck-behind": one_for_one(line),
+    "orphan": one_for_one(line),
+    "lost-waker": all_of_a_place,
+}
+
+STUCK = ("deadlock", "stuck-behind", "orphan", "lost-waker")
+
+
+class Trouble:
+    """`judged`: kinds of which nothing but the plants may be found. `over`: findings that are over
+    count, too. `batch`: plants in one process; `options` of the gallery."""
+
+    def __init__(self, judged=STUCK, over=False, batch=20, load=64, options=(), seconds=2):
+        self.judged = judged
+        self.over = over
+        self.batch = batch
+        self.load = load
+        self.options = list(options)
+        self.seconds = seconds  # of a recording
+
+
+TROUBLES = {
+    "deadlock": Trouble(),
+    "stuck-behind": Trouble(),
+    "orphan": Trouble(),
+    "lost-waker": Trouble(),
+}
+
+DECOYS = {
+    "contended": Trouble(batch=5, load=0),
+    "timeout-cycle": Trouble(),
+    "moved-guard": Trouble(),
+    "signal-semaphore": Trouble(),
+    "blocking-holder": Trouble(),
+    "slow-sender": Trouble(),
+    "long-yielding": Trouble(batch=4),
+    "long-sleep": Trouble(),
+}
+
+# --- how it is looked at
+
+
+class Gallery:
+    """A gallery that has planted; `plants` are its lines."""
+
+    def __init__(self, arguments, name, trouble, seed, count):
+        what = ["--decoy", name] if name in DECOYS else ["--" + name]
+        load = trouble.load if arguments.load is None else arguments.load
+        self.process = subprocess.Popen(
+            [arguments.gallery, *what, "--seed", str(seed), "--count", str(count), "--load",
+             str(load), *trouble.options],
+            stdout=subprocess.PIPE, text=True)
+        self.plants = []
+        try:
+            for text in self.process.stdout:
+                row = json.loads(text)
+                if "planted" in row:
+                    return
+                self.plants.append(row)
+            raise SystemExit(f"{name} with seed {seed}: the gallery ended: {self.process.wait()}")
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process.stdout.close()
+
+
+def stats(arguments, target):
+    done = subprocess.run([arguments.taskscope, "stats", target, "--json", "--set",
+                           "tasks-per-finding=100000"], stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def look_live(arguments, gallery, _):
+    return stats(arguments, str(gallery.process.pid))
+
+
+def look_recorded(arguments, gallery, trouble):
+    path = os.path.join(os.environ["XDG_RUNTIME_DIR"], "proof.tscope")
+    subprocess.run([arguments.taskscope, "record", str(gallery.process.pid), "-o", path,
+                    "--seconds", str(trouble.seconds)], stdout=subprocess.DEVNULL, check=True)
+    return stats(arguments, path)
+
+
+WAYS = {"live": look_live, "recorded": look_recorded}
+
+
+def compare(plants, found, trouble):
+    wrong = []
+    findings = [one for one in found["findings"] if one["active"] or trouble.over]
+    for kind in trouble.judged:
+        wrong += COMPARE[kind]([plant for plant in plants if plant["kind"] == kind],
+                               [finding for finding in findings if finding["kind"] == kind])
+    return wrong
+
+
+def prove_trouble(arguments, gallery, way, trouble):
+    """Seconds from the attach on, what is wrong."""
+    begin = time.monotonic()
+    while True:
+        found = WAYS[way](arguments, gallery, trouble)
+        wrong = compare(gallery.plants, found, trouble)
+        took = time.monotonic() - begin
+        if not wrong or took > arguments.limit:
+            return took, wrong
+
+
+def prove_decoy(arguments, gallery, way, trouble, suspects):
+    wrong = []
+    begin = time.monotonic()
+    for _ in range(arguments.looks):
+        for finding in WAYS[way](arguments, gallery, trouble)["findings"]:
+            if finding["certainty"] == "certain":
+                wrong.append(f"a decoy is called certain: {line_of(finding)}")
+            else:
+                suspects[finding["kind"]] = suspects.get(finding["kind"], 0) + 1
+    return time.monotonic() - begin, wrong
+
+
+def prove(arguments, name):
+    decoy = name in DECOYS
+    trouble = (DECOYS if decoy else TROUBLES)[name]
+    batch = arguments.batch or trouble.batch
+    took = {way: [] for way in arguments.ways}
+    wrong = {way: [] for way in arguments.ways}
+    suspects = {way: {} for way in arguments.ways}
+    planted = 0
+    for seed in range(arguments.seed, arguments.seed + arguments.count, batch):
+        count = min(batch, arguments.seed + arguments.count - seed)
+        with Gallery(arguments, name, trouble, seed, count) as gallery:
+            planted += len(gallery.plants)
+            for way in arguments.ways:
+                if decoy:
+                    seconds, bad = prove_decoy(arguments, gallery, way, trouble, suspects[way])
+                else:
+                    seconds, bad = prove_trouble(arguments, gallery, way, trouble)
+                took[way].append(seconds)
+                wrong[way] += bad
+    for way in arguments.ways:
+        row = {"name": name, "decoy": decoy, "way": way, "seeds": arguments.count,
+               "plants": planted, "wrong": len(wrong[way]),
+               "longest_s": round(max(took[way]), 2)}
+        if decoy:
+            row["suspects"] = suspects[way]
+        print(json.dumps(row), flush=True)
+        for sentence in wrong[way][:20]:
+            print("    " + sentence, flush=True)
+    return not any(wrong.values())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("gallery")
+    parser.add_argument("taskscope")
+    parser.add_argument("names", nargs="+")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--batch", type=int, help="plants in one process")
+    parser.add_argument("--load", type=int, help="healthy tasks around them")
+    parser.add_argument("--limit", type=float, default=60, help="seconds for each look to succeed")
+    parser.add_argument("--looks", type=int, default=2, help="at each decoy")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    arguments = parser.parse_intermixed_args()
+    names = []
+    for name in arguments.names:
+        if name == "troubles":
+            names += TROUBLES
+        elif name == "decoys":
+            names += DECOYS
+        elif name in TROUBLES or name in DECOYS:
+            names.append(name)
+        else:
+            parser.error(f"there is no {name}; there are {', '.join([*TROUBLES, *DECOYS])}")
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["XDG_RUNTIME_DIR"] = place
+        good = [prove(arguments, name) for name in names]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
