@@ -11,6 +11,7 @@
 
 #include "taskscope/instrumentation/threads.h"
 #include "taskscope/instrumentation/unit.h"
+#include "taskscope/instrumentation/watchdog.h"
 #include "taskscope/runtime/observe/observer.h"
 #include "taskscope/runtime/observe/ticks.h"
 
@@ -160,7 +161,9 @@ void Collector::attend_to_news() {
     for (const ConsumerId consumer : arrivals) {
       observe_from(consumer, since);
       census_->request(consumer, {.waits = true, .stacks = false});
+      if (watchdog_ != nullptr) watchdog_->greet(consumer);
     }
+    if (watchdog_ != nullptr) watchdog_->watch(true);
     next_sample_ = {};
     {
       const std::lock_guard lock(mutex_);
@@ -210,6 +213,7 @@ void Collector::begin_watching() {
 void Collector::end_watching() {
   runtime::observe::set_mask(0);
   is_watched_.store(false, std::memory_order_relaxed);
+  if (watchdog_ != nullptr) watchdog_->watch(false);
   release_at_ = Clock::now() + kReleaseAfter;
 }
 

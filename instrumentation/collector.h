@@ -22,12 +22,16 @@
 
 namespace taskscope::instrumentation {
 
+class Watchdog;
+
 class Collector {
  public:
   Collector(Producers& producers, Inspectors& inspectors, Dictionary& dictionary, Server& server,
             Census& census);
   ~Collector() { finish(); }
 
+  /// Before start(): who else has to know when somebody watches.
+  void tell(Watchdog& watchdog) noexcept { watchdog_ = &watchdog; }
   bool start();
   /// Something is new at the server. Any thread.
   void wake();
@@ -73,6 +77,7 @@ class Collector {
   Inspectors* inspectors_;
   Server* server_;
   Census* census_;
+  Watchdog* watchdog_ = nullptr;
   SiteNames names_;
   protocol::EventsBuilder builder_;
 

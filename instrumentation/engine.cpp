@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "taskscope/instrumentation/observer.h"
 #include "taskscope/instrumentation/producers.h"
 #include "taskscope/instrumentation/server.h"
+#include "taskscope/instrumentation/watchdog.h"
 #include "taskscope/runtime/observe/observer.h"
 
 namespace taskscope::instrumentation {
@@ -63,13 +65,20 @@ struct Engine::Parts {
                 .queue_bytes = options.queue_bytes},
                dictionary, [this] { wake(); }),
         census(inspectors_of_process(), dictionary, server, options.stacks),
-        collector(Producers::of_process(), inspectors_of_process(), dictionary, server, census) {}
+        collector(Producers::of_process(), inspectors_of_process(), dictionary, server, census) {
+    if (options.stacks) {
+      watchdog.emplace(inspectors_of_process(), server,
+                       std::max(options.blocking_poll, std::chrono::milliseconds(1)));
+      collector.tell(*watchdog);
+    }
+  }
 
   /// News at the server. The first brings the threads that only work while somebody watches.
   void wake() {
     {
       const std::lock_guard lock(mutex);
-      if (!std::exchange(has_started, true) && !(census.start() && collector.start()))
+      if (!std::exchange(has_started, true) &&
+          !(census.start() && (!watchdog || watchdog->start()) && collector.start()))
         std::fputs("taskscope: cannot start a thread; consoles wait in vain\n", stderr);
     }
     collector.wake();
@@ -81,6 +90,7 @@ struct Engine::Parts {
   Dictionary dictionary;
   Server server;
   Census census;
+  std::optional<Watchdog> watchdog;  // none: nobody may see stacks
   Collector collector;
   bool is_listening = false;
 };
@@ -113,6 +123,7 @@ void Engine::finish(const std::string& reason) {
     parts_->has_started = true;
   }
   parts_->collector.finish();
+  if (parts_->watchdog) parts_->watchdog->finish();
   parts_->census.finish(parts_->linger / 2);
   parts_->server.finish(reason, parts_->linger);
 }

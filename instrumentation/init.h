@@ -31,7 +31,10 @@ struct Options {
   /// that is not of the loopback is refused unless `listen_beyond_loopback`.
   std::string listen = {};
   bool listen_beyond_loopback = false;  ///< TASKSCOPE_LISTEN_BEYOND_LOOPBACK=yes
-  bool stacks = true;                   ///< TASKSCOPE_STACKS=on|off: stacks may be asked for
+  /// TASKSCOPE_STACKS=on|off: await stacks may be asked for, and polls that block are looked into.
+  bool stacks = true;
+  /// A poll that takes longer is one that blocks: its native stack is taken while it runs.
+  std::chrono::milliseconds blocking_poll{10};
   /// TASKSCOPE_RING: memory of a worker's ring, such as 8M or 64K; a power of two, at least 64 KiB.
   std::size_t worker_ring_bytes = std::size_t{8} << 20;
   /// What a console that reads slowly may have queued here before it loses chunks.

@@ -156,7 +156,7 @@ TEST_CASE("server: no signal is delivered to our threads, and no descriptor surv
         CHECK((blocked >> (signal - 1) & 1) == 1);
     }
   }
-  CHECK(threads == 3);
+  CHECK(threads == 4);
   int left_open = 0;
   for (int fd = 3; fd < 200; ++fd) {
     const int flags = fcntl(fd, F_GETFD);
