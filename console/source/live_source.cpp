@@ -14,12 +14,16 @@
 
 #include "taskscope/console/source/handshake.h"
 #include "taskscope/console/source/spool.h"
+#include "taskscope/console/source/symbolizer.h"
 #include "taskscope/protocol/codec.h"
 
 namespace taskscope::console::source {
 namespace {
 
 constexpr std::size_t kReceiveBytes = 256 << 10;
+/// How long the end of a session waits for names, and that of a recording.
+constexpr std::chrono::milliseconds kNamesLimit{2000}, kRecordedNamesLimit{500};
+constexpr std::size_t kNamesPerChunk = 1024;
 constexpr std::size_t kMaxUnsentBytes = 1 << 20;  // of requests to a target that does not read
 
 class LiveSource final : public Source {
@@ -33,7 +37,8 @@ class LiveSource final : public Source {
         spool_(std::move(spool)),
         pid_(greeting.process.pid),
         name_(greeting.process.name),
-        reader_(std::move(greeting.reader)) {
+        reader_(std::move(greeting.reader)),
+        symbolizer_(pid_, [this] { wake(); }) {
     const auto first = protocol::parse_chunk(greeting.chunk);
     if (first) keep(*first);
     request(options_.subscribe);
@@ -123,7 +128,11 @@ class LiveSource final : public Source {
   }
 
   Result<Nothing> start_recording(const std::string& path) override { return spool_->record(path); }
-  bool stop_recording() override { return spool_->stop_recording(); }
+  bool stop_recording() override {
+    // What it shows last gets its names too.
+    if (state() == SourceState::Open) symbolizer_.settle(kRecordedNamesLimit);
+    return spool_->stop_recording();
+  }
 
  private:
   void wake() const noexcept {
@@ -163,6 +172,7 @@ class LiveSource final : public Source {
             goodbye_ = goodbye->reason.empty() ? "the target said goodbye" : goodbye->reason;
       }
       if (!keep(*chunk)) return false;
+      ask_for_names(*chunk);
     }
     if (const auto loss = reader_.take_loss()) {
       {
@@ -172,6 +182,33 @@ class LiveSource final : public Source {
       const auto bytes = protocol::encode(*loss, 0);
       const auto chunk = bytes ? protocol::parse_chunk(*bytes)
                                : protocol::Result<protocol::ChunkView>(bytes.error());
+      if (chunk && !keep(*chunk)) return false;
+    }
+    return true;
+  }
+
+  void ask_for_names(const protocol::ChunkView& chunk) {
+    if (chunk.header.kind != protocol::ChunkKind::Modules &&
+        chunk.header.kind != protocol::ChunkKind::NativeStack)
+      return;
+    auto update = protocol::decode(chunk);
+    if (!update) return;
+    if (auto* const modules = std::get_if<std::vector<protocol::Module>>(&*update))
+      symbolizer_.add(std::move(*modules));
+    else if (const auto* const stack = std::get_if<protocol::NativeStack>(&*update))
+      symbolizer_.add(*stack);
+  }
+
+  /// Adds what was found to the stream, as if the target had sent it.
+  bool take_names() {
+    const auto symbols = symbolizer_.take();
+    for (std::size_t at = 0; at < symbols.size(); at += kNamesPerChunk) {
+      const auto begin = symbols.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto count = std::min(kNamesPerChunk, symbols.size() - at);
+      const auto bytes = protocol::encode(
+          std::vector<protocol::Symbol>(begin, begin + static_cast<std::ptrdiff_t>(count)), 0);
+      if (!bytes) continue;
+      const auto chunk = protocol::parse_chunk(*bytes);
       if (chunk && !keep(*chunk)) return false;
     }
     return true;
@@ -196,6 +233,7 @@ class LiveSource final : public Source {
         std::uint64_t count = 0;
         [[maybe_unused]] const auto got = ::read(wakeup_.get(), &count, sizeof count);
       }
+      if (!(open = take_names())) break;
       if ((polled[0].revents & POLLOUT) != 0) {
         const auto sent =
             send(fd_.get(), unsent.data(), unsent.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -220,6 +258,16 @@ class LiveSource final : public Source {
   }
 
   void finish(int error) {
+    const auto limit = std::chrono::steady_clock::now() + kNamesLimit;
+    const auto is_stopping = [this] {
+      const std::lock_guard lock(mutex_);
+      return stopping_;
+    };
+    while (!is_stopping() && std::chrono::steady_clock::now() < limit) {
+      if (symbolizer_.is_settled()) break;
+      if (!take_names()) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     {
       const std::lock_guard lock(mutex_);
       state_ = goodbye_.empty() ? SourceState::Dead : SourceState::Ended;
@@ -244,6 +292,7 @@ class LiveSource final : public Source {
   const std::string name_;
   protocol::StreamReader reader_;  // the reader's thread, once it runs
   std::string goodbye_;            // likewise
+  Symbolizer symbolizer_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable more_, room_;
