@@ -13,7 +13,7 @@
 namespace taskscope::console::panels {
 
 /// The tables below the timeline.
-enum class Tab : std::uint8_t { Problems, Graph, Tasks, Resources, Workers, Losses };
+enum class Tab : std::uint8_t { Problems, Graph, Tasks, Resources, Workers, Timers, Losses };
 
 enum class TaskColumn : std::uint8_t {
   Id,

@@ -45,6 +45,11 @@ TimeView following(const TimeView& view, std::int64_t newest_ns) {
   return {to - view.length(), to};
 }
 
+AxisColumns axis_columns(float room_px, float scale) {
+  const float labels = std::min(std::round(300 * scale), room_px * 0.4f);
+  return {labels, room_px - labels - std::round(11 * scale)};
+}
+
 AxisTicks axis_ticks(const TimeView& view, double width_px, double room_px) {
   AxisTicks ticks;
   if (width_px < 1) return ticks;

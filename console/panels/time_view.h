@@ -39,6 +39,13 @@ constexpr std::int64_t kLongestViewNs = std::int64_t{48} * 3600 * 1'000'000'000;
 /// Follow mode: as long as before, its end at the newest moment, with a little room to the right.
 [[nodiscard]] TimeView following(const TimeView& view, std::int64_t newest_ns);
 
+/// Panels that share the axis have the same columns, so that a moment is below itself: labels to
+/// the left, then the lanes, then room for a scroll bar.
+struct AxisColumns {
+  float labels_px = 0, lanes_px = 0;
+};
+[[nodiscard]] AxisColumns axis_columns(float room_px, float scale);
+
 /// Ticks of the axis: multiples of 1, 2 or 5 · 10^n, at least `room_px` apart.
 struct AxisTicks {
   std::int64_t step_ns = 0;

@@ -12,7 +12,7 @@
 namespace taskscope::console::panels {
 namespace {
 
-constexpr float kGutterPx = 300, kAxisPx = 26, kStripPx = 30, kLegendPx = 28;
+constexpr float kAxisPx = 26, kStripPx = 30, kLegendPx = 28;
 
 /// One frame's drawing. Screen coordinates; the lanes' column begins at `lanes`.
 class Drawing {
@@ -24,8 +24,9 @@ class Drawing {
   void run() {
     at_ = ImGui::GetCursorScreenPos();
     room_ = ImGui::GetContentRegionAvail();
-    gutter_ = std::min(px(kGutterPx), room_.x * 0.4f);
-    width_ = room_.x - gutter_ - px(11);  // the scroll bar's room
+    const AxisColumns columns = axis_columns(room_.x, theme().scale);
+    gutter_ = columns.labels_px;
+    width_ = columns.lanes_px;
     if (width_ < 50 || room_.y < px(120)) return;
     draw_strip();
     draw_axis();
