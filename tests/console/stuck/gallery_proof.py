@@ -30,14 +30,14 @@ def line_of(finding):
     return json.dumps({key: finding[key] for key in keys if key in finding})
 
 
-def one_for_one(key):
-    """A finding for each plant, equal in key(plant or finding), and no more."""
+def one_for_one(is_same):
+    """A finding for each plant, by is_same(plant, finding), and no more."""
 
     def compare(plants, findings):
         wrong = []
         left = list(findings)
         for plant in plants:
-            same = [finding for finding in left if key(finding) == key(plant)]
+            same = [finding for finding in left if is_same(plant, finding)]
             if same:
                 left.remove(same[0])
                 continue
@@ -76,18 +76,30 @@ def known(ids):
     return sorted({one for one in ids if one != 0})
 
 
-def cycle(row):
-    return row["certainty"], row["tasks"], row["resources"], row["where"]
+def is_cycle(plant, finding):
+    """The resources are in the order of the cycle, those of one member in any."""
+    if any(plant[key] != finding[key] for key in ("certainty", "tasks", "where")):
+        return False
+    left = list(finding["resources"])
+    for wait in plant["waits"]:
+        wanted = {wait[key] for key in ("resource", "or") if key in wait}
+        if set(left[:len(wanted)]) != wanted:
+            return False
+        del left[:len(wanted)]
+    return not left
 
 
-def line(row):
-    return row["certainty"], sorted(row["tasks"]), known(row["resources"]), row["where"]
+def is_line(plant, finding):
+    def key(row):
+        return (row["certainty"], sorted(row["tasks"]), known(row["resources"]), row["where"])
+
+    return key(plant) == key(finding)
 
 
 COMPARE = {
-    "deadlock": one_for_one(cycle),
-    "stuck-behind": one_for_one(line),
-    "orphan": one_for_one(line),
+    "deadlock": one_for_one(is_cycle),
+    "stuck-behind": one_for_one(is_line),
+    "orphan": one_for_one(is_line),
     "lost-waker": all_of_a_place,
 }
 
