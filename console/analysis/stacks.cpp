@@ -1,6 +1,7 @@
 #include "taskscope/console/analysis/stacks.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 
 #include "taskscope/console/analysis/words.h"
@@ -75,9 +76,62 @@ class Printer {
 
 }  // namespace
 
+const session::NativeStack* native_stack_now(const Model& model, const Task& task) {
+  const session::NativeStack* const stack = model.native_stack(task.id);
+  if (stack == nullptr || !task.alive() || task.state != TaskState::Running) return nullptr;
+  if (stack->ticks >= task.state_since) return stack;
+  // Without events a state is as old as its last reading; the worker knows its poll.
+  const auto lane = model.lane_of_worker(stack->worker);
+  if (lane == session::kNone || model.lanes()[lane]->samples.empty()) return nullptr;
+  const auto& sample = model.lanes()[lane]->samples.back().sample;
+  return sample.current_task == task.id && sample.poll_sequence == stack->poll_sequence ? stack
+                                                                                        : nullptr;
+}
+
+std::vector<std::string> native_lines(const session::NativeStack& stack) {
+  std::vector<std::string> lines;
+  if (stack.frames.empty()) {
+    lines.push_back("no native stack: " +
+                    (stack.problem.empty() ? "it could not be taken" : stack.problem));
+    return lines;
+  }
+  for (const auto& frame : stack.frames) {
+    std::string line = "#" + std::to_string(lines.size());
+    line.resize(std::max<std::size_t>(line.size(), 3), ' ');
+    line += ' ';
+    const auto hex = [](std::uint64_t number) {
+      char text[24];
+      std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(number));
+      return std::string(text);
+    };
+    if (!frame.file.empty())
+      line += frame.file + ":" + std::to_string(frame.line);
+    else if (!frame.module.empty())
+      line += frame.module + "+" + hex(frame.offset);
+    else
+      line += hex(frame.address);
+    if (!frame.function.empty()) line += "  " + frame.function;
+    if (frame.inlined) line += "  (inlined)";
+    if (frame.guessed) line += "  (perhaps)";
+    lines.push_back(std::move(line));
+  }
+  if (stack.cut) lines.push_back("... callers could not be followed any further");
+  return lines;
+}
+
 std::vector<std::string> stack_lines(const Model& model, const Task& task, bool with_ids) {
   if (!task.alive()) return {"finished"};
-  if (task.state == TaskState::Running) return {"polling"};
+  if (task.state == TaskState::Running) {
+    const auto* const native = native_stack_now(model, task);
+    if (native == nullptr) return {"polling"};
+    std::vector<std::string> lines = {"polling, in one poll that blocks" +
+                                      (native->system_call.empty()
+                                           ? std::string()
+                                           : ", in the system call " + native->system_call) +
+                                      ":"};
+    for (auto& line : native_lines(*native)) lines.push_back("  " + std::move(line));
+    return lines;
+  }
   if (task.state == TaskState::Scheduled) return {"queued"};
   // The last walk with frames, unless the task has moved since.
   const session::Stack* stack = model.stack(task.id);

@@ -16,9 +16,17 @@ struct StackGroup {
   std::vector<std::uint64_t> tasks;  ///< ids, ascending
 };
 
+/// The native stack of the poll that the task is in now; null: none was taken (yet).
+[[nodiscard]] const session::NativeStack* native_stack_now(const session::Model& model,
+                                                           const session::Task& task);
+
+/// A native stack as lines, leaf first: "#0  src/load.cpp:12  read_all(int)". Without a name: file
+/// and offset, as addr2line takes them.
+[[nodiscard]] std::vector<std::string> native_lines(const session::NativeStack& stack);
+
 /// The await tree of a task as lines. What it waits for stands without the ids of resources and
-/// tasks, so that equal waits on different ones are equal; `with_ids` keeps them. A task that runs
-/// or is queued has one line that says so.
+/// tasks, so that equal waits on different ones are equal; `with_ids` keeps them. A task that is
+/// queued or runs has one line that says so, and its native stack if its poll blocks.
 [[nodiscard]] std::vector<std::string> stack_lines(const session::Model& model,
                                                    const session::Task& task, bool with_ids);
 

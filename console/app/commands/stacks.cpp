@@ -1,5 +1,6 @@
 #include "taskscope/console/analysis/stacks.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -16,6 +17,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kWalkLimit{10};  // a million tasks take one or two
 constexpr std::chrono::milliseconds kOneTaskLimit{1000};
 constexpr std::chrono::milliseconds kTurn{20};
+constexpr std::chrono::milliseconds kBlockingLimit{200};  // until a poll that blocks is looked into
+constexpr std::chrono::milliseconds kNamesLimit{3000};
 constexpr std::size_t kNamedTasks = 12;
 
 /// Asks the target for all stacks and waits until the walk is complete.
@@ -41,6 +44,38 @@ void take_stack(session::Session& session, std::uint64_t task) {
   session.request_snapshot(true, task);
   const auto end = Clock::now() + kOneTaskLimit;
   while (ticks() == before && !model.ended() && Clock::now() < end) {
+    session.pump_to_end(kTurn);
+    session.model().flush();
+  }
+}
+
+/// A poll that blocks is looked into some moments after the attach, and its names take another; a
+/// poll that is over by then did not block.
+void take_native_stacks(session::Session& session, std::uint64_t only) {
+  const auto& model = session.model();
+  const auto is_waiting = [&](bool is_early) {
+    for (std::uint32_t slot = 0; slot < model.tasks().slots(); ++slot) {
+      const session::Task* task = model.tasks().at(slot);
+      if (task == nullptr || !task->alive() || task->state != protocol::TaskState::Running ||
+          (only != 0 && task->id != only))
+        continue;
+      const auto* const stack = analysis::native_stack_now(model, *task);
+      if (stack == nullptr) {
+        if (is_early) return true;
+        continue;
+      }
+      const auto has_name = [](const session::NativeFrame& frame) {
+        return !frame.function.empty();
+      };
+      if (!stack->frames.empty() &&
+          std::none_of(stack->frames.begin(), stack->frames.end(), has_name))
+        return true;
+    }
+    return false;
+  };
+  const auto begin = Clock::now();
+  while (!model.ended() && Clock::now() < begin + kNamesLimit &&
+         is_waiting(Clock::now() < begin + kBlockingLimit)) {
     session.pump_to_end(kTurn);
     session.model().flush();
   }
@@ -74,6 +109,7 @@ int run(const StacksCommand& command) {
   } else if (session->live() && !take_stacks(*session) && !model.ended()) {
     return fail("stacks", "the target did not send its stacks within 10 s; is it stopped");
   }
+  if (session->live()) take_native_stacks(*session, command.task.value_or(0));
   if (command.task) return one_task(model, *command.task);
 
   const auto groups = analysis::group_stacks(model);
