@@ -11,6 +11,7 @@
 #include "taskscope/runtime/sync/mutex.h"
 #include "taskscope/runtime/sync/notify.h"
 #include "taskscope/runtime/sync/oneshot.h"
+#include "taskscope/runtime/sync/rw_lock.h"
 #include "taskscope/runtime/sync/semaphore.h"
 #include "taskscope/tests/runtime/sync/sync_support.h"
 
@@ -407,6 +408,64 @@ Task<std::string> abort_often() {
   co_return "ok";
 }
 
+// --- rwlock
+
+Task<std::string> read_or_write(sync::RwLock<Books>& lock, std::uint64_t seed) {
+  Random random(seed);
+  for (int round = 0; round < kRounds; ++round) {
+    switch (random.below(6)) {
+      case 0: {
+        auto guard = co_await lock.write();
+        ++guard->in;
+        if (random.below(4) == 0) co_await yield_now();
+        ++guard->out;
+        if (random.below(4) != 0) break;
+        const auto reading = guard.downgrade();
+        if (reading->in != reading->out) co_return "a writer came between";
+        break;
+      }
+      case 1: {
+        auto result = co_await select_biased(lock.write_owned(), yields(random.below(3)));
+        if (result.index() != 0) break;
+        auto guard = std::get<0>(std::move(result));
+        ++guard->in;
+        ++guard->out;
+        break;
+      }
+      case 2: {
+        auto result = co_await select_biased(lock.read_owned(), yields(random.below(3)));
+        if (result.index() != 0) break;
+        const auto guard = std::get<0>(std::move(result));
+        if (guard->in != guard->out) co_return "read in between";
+        break;
+      }
+      case 3: {
+        const auto guard = lock.try_read();
+        if (guard && guard->in != guard->out) co_return "read in between";
+        break;
+      }
+      default: {
+        const auto guard = co_await lock.read();
+        const long in = guard->in;
+        if (random.below(4) == 0) co_await yield_now();
+        if (guard->in != in || guard->out != in) co_return "written while read";
+        break;
+      }
+    }
+  }
+  co_return "ok";
+}
+Task<std::string> read_and_write_all() {
+  sync::RwLock<Books> lock;
+  std::vector<JoinHandle<std::string>> handles;
+  for (std::uint64_t i = 1; i <= kTasks; ++i) handles.push_back(spawn(read_or_write(lock, i)));
+  for (auto& handle : handles) {
+    auto result = co_await handle;
+    if (result != "ok") co_return result;
+  }
+  co_return lock.try_write() ? "ok" : "still locked";
+}
+
 std::string run_on_workers(Task<std::string> body) {
   auto runtime = runtime_with(4);
   return runtime.block_on(on_worker(std::move(body)));
@@ -439,4 +498,7 @@ TEST_CASE("stress: a oneshot delivers or says that it is closed") {
 }
 TEST_CASE("stress: aborting tasks anywhere gives everything back") {
   CHECK(run_on_workers(abort_often()) == "ok");
+}
+TEST_CASE("stress: an rwlock under cancellation keeps writers alone and ends free") {
+  CHECK(run_on_workers(read_and_write_all()) == "ok");
 }
