@@ -81,6 +81,7 @@ class Registry {
           if (visited == limit || ++looked_at > 16 * limit) return true;
           const auto slot = shard.at(static_cast<std::uint32_t>(index));
           if ((slot & 1) != 0) continue;
+          fetch_ahead(shard, index + kAhead);
           ++visited;
           visit(*reinterpret_cast<task::Header*>(slot));
         }
@@ -107,6 +108,16 @@ class Registry {
 
     std::uintptr_t& at(std::uint32_t index) { return (*blocks[index / kBlock])[index % kBlock]; }
   };
+
+  /// Slots ahead of the visited one: headers are wherever the allocator put them.
+  static constexpr std::uint64_t kAhead = 6;
+  static void fetch_ahead(Shard& shard, std::uint64_t index) noexcept {
+    if (index >= shard.size) return;
+    const auto slot = shard.at(static_cast<std::uint32_t>(index));
+    if ((slot & 1) != 0) return;
+    for (std::size_t line = 0; line < sizeof(task::Header); line += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(slot) + line);
+  }
 
   std::array<Shard, kShards> shards_;
 };

@@ -539,35 +539,30 @@ bool visit_header(task::Header& task, observe::Detail detail, std::uint64_t now_
   }
   // The task is this thread's now, as if it were a worker: nothing of it can move.
   struct Branches {
-    std::vector<observe::Wait> waits;
     std::vector<std::pair<std::size_t, std::size_t>> ranges;
-    std::vector<bool> cuts;
     std::vector<task::Site> frames;
     std::vector<observe::BranchView> views;
   };
   // Kept from task to task: a census must not allocate for each.
   thread_local Branches kept;
-  kept.waits.clear();
   kept.ranges.clear();
-  kept.cuts.clear();
   kept.frames.clear();
   kept.views.clear();
   task::visit_branches(
       task, detail == observe::Detail::Stacks,
       [](const observe::Wait& wait, std::span<const task::Site> frames, bool cut, void* context) {
         auto& into = *static_cast<Branches*>(context);
-        into.waits.push_back(wait);
+        into.views.push_back({wait, {}, cut});
         into.ranges.emplace_back(into.frames.size(), frames.size());
-        into.cuts.push_back(cut);
         into.frames.insert(into.frames.end(), frames.begin(), frames.end());
       },
       &kept);
   view.polls = task.polls.load(std::memory_order_relaxed);
   const bool requeue = task.state.to_idle();
-  for (std::size_t i = 0; i < kept.waits.size(); ++i) {
+  // Now that they don't move any more.
+  for (std::size_t i = 0; i < kept.views.size(); ++i) {
     const auto [first, count] = kept.ranges[i];
-    kept.views.push_back(
-        {kept.waits[i], std::span(kept.frames).subspan(first, count), kept.cuts[i]});
+    kept.views[i].frames = std::span(kept.frames).subspan(first, count);
   }
   view.branches = kept.views;
   visitor.visit(view);

@@ -65,7 +65,12 @@ class PromiseBase {
   [[nodiscard]] Branch* branch() const noexcept { return branch_; }
   [[nodiscard]] PromiseBase* awaiter() const noexcept { return awaiter_; }
   /// The await that the coroutine is suspended in, or ran last.
+#if defined(TASKSCOPE_WITHOUT_STACKS)
+  // To measure what it costs to keep it (tests/bench/hooks).
+  [[nodiscard]] Site site() const noexcept { return {}; }
+#else
   [[nodiscard]] const Site& site() const noexcept { return site_; }
+#endif
 
   [[nodiscard]] std::coroutine_handle<> handle() noexcept {
     // The promise is at the same distance behind the frame's start for every alignment up to 16.
@@ -88,9 +93,19 @@ class PromiseBase {
   static void operator delete(void* body) noexcept { release_body(body); }
 
  protected:
+#if defined(TASKSCOPE_WITHOUT_STACKS)
+  void keep_site(Site) noexcept {}
+#else
+  void keep_site(Site site) noexcept { site_ = site; }
+#endif
+
   PromiseBase* awaiter_ = nullptr;
   Branch* branch_ = nullptr;
+
+ private:
+#if !defined(TASKSCOPE_WITHOUT_STACKS)
   Site site_;
+#endif
 };
 
 struct FinalAwaiter {
@@ -281,20 +296,20 @@ class Promise final : public PromiseBase, public PromiseResult<T> {
   template <LeafAwaitable A>
     requires requires { std::remove_reference_t<A>::kUnbudgeted; }
   [[nodiscard]] auto await_transform(A&& leaf, Site site = Site::current()) noexcept {
-    site_ = site;
+    keep_site(site);
     return Direct<std::remove_reference_t<A>>(leaf);
   }
   template <LeafAwaitable A>
     requires(!requires { std::remove_reference_t<A>::kUnbudgeted; })
   [[nodiscard]] auto await_transform(A&& leaf, Site site = Site::current()) noexcept {
-    site_ = site;
+    keep_site(site);
     using Leaf = std::remove_reference_t<A>;
     return Budgeted<Leaf&, Promise>(*this, [&leaf]() noexcept -> Leaf& { return leaf; });
   }
   template <MakesLeaf A>
     requires(!LeafAwaitable<A>)
   [[nodiscard]] auto await_transform(A&& maker, Site site = Site::current()) {
-    site_ = site;
+    keep_site(site);
     using Leaf = decltype(std::forward<A>(maker).awaiter());
     return Budgeted<Leaf, Promise>(*this, [&maker] { return std::forward<A>(maker).awaiter(); });
   }
@@ -310,7 +325,7 @@ class Promise final : public PromiseBase, public PromiseResult<T> {
         branch_->is_arm ? static_cast<const Arm&>(*branch_).group->owner() : nullptr;
     return await_transform(
         std::forward<A>(inner.awaitable),
-        owner != nullptr && owner->leaf != nullptr ? owner->leaf->site() : site_);
+        owner != nullptr && owner->leaf != nullptr ? owner->leaf->site() : this->site());
   }
   template <class A>
     requires(kForeign<A>)
@@ -398,7 +413,7 @@ Task<T> Promise<T>::get_return_object() noexcept {
 template <class T>
 template <class U>
 ChildAwaiter<U> Promise<T>::await_transform(Task<U>&& child, Site site) noexcept {
-  site_ = site;
+  this->keep_site(site);
   return ChildAwaiter<U>(child, *this);
 }
 
