@@ -56,6 +56,8 @@ const char* word(panels::Tab tab) {
       return "resources";
     case panels::Tab::Workers:
       return "workers";
+    case panels::Tab::Timers:
+      return "timers";
     case panels::Tab::Losses:
       return "losses";
   }
@@ -90,9 +92,9 @@ void entries(JsonWriter& json, const char* key, const std::vector<panels::StartE
   json.end_array();
 }
 
-void table(JsonWriter& json, const char* key, const panels::TableView& view) {
+void table(JsonWriter& json, const char* key, const auto& view) {
   json.key(key).array();
-  for (const panels::TableRow& row : view.rows) {
+  for (const auto& row : view.rows) {
     json.array();
     for (const panels::TableCell& cell : row.cells) json.value(cell.text);
     json.end_array();
@@ -167,6 +169,26 @@ void Workspace::dump_problems(JsonWriter& json) const {
   json.end_array().end_object();
 }
 
+void Workspace::dump_graph(JsonWriter& json) const {
+  json.key("graph").object();
+  json.member("in_sight", graph_in_sight());
+  json.key("tasks").array();
+  for (const panels::GraphBox& box : graph_->boxes) {
+    if (box.task != 0) json.value(box.task);
+  }
+  json.end_array().key("resources").array();
+  for (const panels::GraphBox& box : graph_->boxes) {
+    if (box.kind == panels::GraphBoxKind::Resource) json.value(box.resource);
+  }
+  json.end_array().key("cycle_tasks").array();
+  for (const panels::GraphBox& box : graph_->boxes) {
+    if (box.task != 0 && box.on_cycle) json.value(box.task);
+  }
+  json.end_array();
+  json.member("arrows", graph_->arrows.size()).member("cycles", graph_->cycles);
+  json.end_object();
+}
+
 void Workspace::dump_session(JsonWriter& json) const {
   const session::Model& model = session_->model();
   const session::Totals& totals = model.totals();
@@ -225,10 +247,12 @@ void Workspace::dump_session(JsonWriter& json) const {
   }
   json.end_array().end_object();
 
-  table(json, "resources", resources_);
+  table(json, "resources", resources_.table);
+  json.member("selected_resource", selected_resource_);
   table(json, "workers", workers_);
   table(json, "losses", losses_);
   dump_problems(json);
+  if (graph_) dump_graph(json);
   if (inspector_) dump_inspector(json);
   json.end_object();
 }

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "taskscope/console/panels/problems_layout.h"
+#include "taskscope/console/analysis/thresholds.h"
 
 namespace taskscope::console::app {
 namespace {
@@ -22,15 +22,6 @@ float share_of(const std::string& text, float otherwise) {
 int pixels_of(const std::string& text) {
   const long pixels = std::strtol(text.c_str(), nullptr, 10);
   return pixels >= 200 && pixels <= 16'384 ? static_cast<int>(pixels) : 0;
-}
-
-void set_threshold(const panels::ThresholdField& field, const std::string& text,
-                   analysis::Thresholds& thresholds) {
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (end != text.c_str() && value >= field.least && value <= field.most) {
-    field.set(thresholds, value);
-  }
 }
 
 }  // namespace
@@ -57,8 +48,9 @@ std::string settings_text(const Settings& settings) {
   text << "width_px " << settings.width_px << "\nheight_px " << settings.height_px
        << "\ninspector_share " << settings.inspector_share << "\ntimeline_share "
        << settings.timeline_share << '\n';
-  for (const panels::ThresholdField& field : panels::threshold_fields()) {
-    text << field.key << ' ' << field.get(settings.thresholds) << '\n';
+  for (const analysis::Setting& setting : analysis::settings()) {
+    text << "threshold " << setting.name << '='
+         << analysis::value_words(settings.thresholds, setting) << '\n';
   }
   for (const std::string& path : settings.recent) {
     if (path.find('\n') == std::string::npos) text << "recent " << path << '\n';
@@ -79,9 +71,7 @@ Settings parse_settings(const std::string& text) {
       settings.inspector_share = share_of(value, settings.inspector_share);
     }
     if (key == "timeline_share") settings.timeline_share = share_of(value, settings.timeline_share);
-    for (const panels::ThresholdField& field : panels::threshold_fields()) {
-      if (key == field.key) set_threshold(field, value, settings.thresholds);
-    }
+    if (key == "threshold") (void)analysis::set(settings.thresholds, value);
     if (key == "recent" && settings.recent.size() < Settings::kRecentFiles) {
       settings.recent.push_back(value);
     }

@@ -15,7 +15,7 @@ struct Settings {
   std::vector<std::string> recent;  ///< paths of recordings, newest first
   int width_px = 0, height_px = 0;  ///< of the window; 0: as large as fits
   float inspector_share = 0.26f;    ///< of the window's width
-  float timeline_share = 0.52f;     ///< of the height under the top bar
+  float timeline_share = 0.48f;     ///< of the height under the top bar
   analysis::Thresholds thresholds;  ///< from which on something is a problem
 
   /// Puts the path first; each path is listed once.

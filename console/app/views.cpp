@@ -7,9 +7,9 @@
 namespace taskscope::console::app {
 
 bool is_view(const std::string& name) {
-  constexpr std::array<std::string_view, 9> kViews = {"overview",  "problems",  "graph",
-                                                      "timeline",  "tasks",     "workers",
-                                                      "resources", "inspector", "start"};
+  constexpr std::array<std::string_view, 10> kViews = {
+      "overview", "problems",  "graph",  "timeline",  "tasks",
+      "workers",  "resources", "timers", "inspector", "start"};
   return std::find(kViews.begin(), kViews.end(), name) != kViews.end();
 }
 

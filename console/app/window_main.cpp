@@ -54,6 +54,9 @@ void handle(int signal_number, void (*handler)(int)) {
   sigaction(signal_number, &action, nullptr);
 }
 
+/// Views that tell about one finding.
+bool shows_worst(const std::string& view) { return view == "problems" || view == "graph"; }
+
 std::string dump_frame(const Workspace& workspace, float scale, std::uint64_t frame) {
   const ImGuiIO& io = ImGui::GetIO();
   return workspace.dump(text_runs(*ImGui::GetDrawData(), *io.Fonts), io.DisplaySize.x,
@@ -92,6 +95,7 @@ int run_window(const WindowOptions& options) {
   std::int64_t dumped_ms = 0, drawn_ms = 0;
   int calm_frames = 0;
   bool busiest_wanted = options.view == "inspector";
+  bool worst_wanted = shows_worst(options.view);
   while (!window->close_asked() && !workspace.quit_asked() && !end_asked) {
     // Live: as fast as the display, with pauses that leave the target its processor where frames
     // are slow. Nothing moves: after a few frames only when something comes.
@@ -108,6 +112,7 @@ int run_window(const WindowOptions& options) {
       workspace.select_busiest();
       busiest_wanted = false;
     }
+    if (worst_wanted && workspace.session() != nullptr) worst_wanted = !workspace.select_worst();
     workspace.handle_keys(window->begin_frame());
     workspace.draw();
     window->end_frame();
@@ -144,27 +149,27 @@ int run_screenshot(const ScreenshotOptions& options) {
   workspace.settings().inspector_share = Settings{}.inspector_share;
   workspace.settings().timeline_share = Settings{}.timeline_share;
   workspace.show_view(options.view);
-  std::unique_ptr<session::Session> session;
   if (options.view != "start") {
     auto source = source::open_target(options.target);
     if (!source) return fail(kUnusable, source.failure().sentence);
     const bool live = source.value()->live();
-    session = std::make_unique<session::Session>(std::move(source.value()));
+    workspace.adopt(std::make_unique<session::Session>(std::move(source.value())));
+    session::Session& session = *workspace.session();
     if (live) {
-      session->request_snapshot(true);
-      session->pump_to_end(
+      session.request_snapshot(true);
+      session.pump_to_end(
           std::chrono::milliseconds(static_cast<std::int64_t>(options.seconds * 1000)));
     } else {
-      session->pump_to_end(std::chrono::hours(24));
+      session.pump_to_end(std::chrono::hours(24));
     }
   }
   std::string why;
   const auto gl = HeadlessGl::open(options.width_px, options.height_px, options.scale, why);
   if (gl == nullptr) return fail(kUnusable, why);
-  if (session != nullptr) {
-    workspace.adopt(std::move(session));
+  if (workspace.session() != nullptr) {
     workspace.tick(now_ms(), kPumpNs);
     if (options.view == "inspector") workspace.select_busiest();
+    if (shows_worst(options.view)) workspace.select_worst();
   }
   // Layouts settle within a few frames. A live target goes on while they are drawn; the start
   // screen waits until its search is over.

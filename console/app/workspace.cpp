@@ -13,6 +13,7 @@
 #include "taskscope/console/app/window_main.h"
 #include "taskscope/console/panels/format.h"
 #include "taskscope/console/panels/names.h"
+#include "taskscope/console/panels/theme.h"
 #include "taskscope/console/source/open.h"
 
 namespace taskscope::console::app {
@@ -131,13 +132,20 @@ void Workspace::reset_session_state() {
   framed_once_ = false;
   timeline_ = {};
   timeline_memory_ = {};
+  wakes_.clear();
+  workers_charts_ = {};
+  timers_memory_ = panels::TimersMemory();
   order_ = {};
   table_ = {};
   table_memory_ = {};
   selected_ = 0;
   inspector_.reset();
   why_.clear();
-  resources_ = workers_ = losses_ = {};
+  workers_ = losses_ = {};
+  resources_ = {};
+  resources_memory_ = {};
+  selected_resource_ = 0;
+  resource_history_ = {};
   diagnosis_ = analysis::Diagnosis(settings_.thresholds);
   looked_at_end_ = false;
   finding_filter_.reset();
@@ -146,6 +154,10 @@ void Workspace::reset_session_state() {
   problems_ = {};
   evidence_.reset();
   problems_memory_ = {};
+  graph_tasks_.clear();
+  graph_resources_.clear();
+  graph_.reset();
+  graph_memory_ = {};
   // What is wrong comes first, unless a view was asked for.
   if (arrangement_ == Arrangement::Overview && !tab_asked_) tab_ = panels::Tab::Problems;
   message_.clear();
@@ -155,7 +167,8 @@ void Workspace::reset_session_state() {
 void Workspace::refresh_all() {
   constexpr std::int64_t kLongAgo = INT64_MIN / 2;
   table_ms_ = inspected_ms_ = history_read_ms_ = top_bar_ms_ = memory_ms_ = kLongAgo;
-  tables_ms_ = problems_ms_ = stack_asked_ms_ = kLongAgo;
+  resources_ms_ = resource_history_ms_ = kLongAgo;
+  tables_ms_ = problems_ms_ = graph_ms_ = stack_asked_ms_ = kLongAgo;
 }
 
 bool Workspace::show_view(const std::string& name) {
@@ -167,6 +180,7 @@ bool Workspace::show_view(const std::string& name) {
   const std::pair<const char*, panels::Tab> kTabs[] = {{"tasks", panels::Tab::Tasks},
                                                        {"workers", panels::Tab::Workers},
                                                        {"resources", panels::Tab::Resources},
+                                                       {"timers", panels::Tab::Timers},
                                                        {"graph", panels::Tab::Graph}};
   for (const auto& [tab_name, tab] : kTabs) {
     if (name != tab_name) continue;
@@ -224,6 +238,15 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
   if (due(top_bar_ms_, now_ms, 250)) {
     top_bar_ = panels::top_bar(*session_, {.console_memory_bytes = memory_bytes_});
   }
+  // What was asked for is shown at once, paused too.
+  if (tab_ == panels::Tab::Resources && !(resources_order_ == resources_memory_.order)) {
+    resources_ms_ = INT64_MIN / 2;
+    refresh_resources(now_ms);
+  }
+  // Wakes are read only while somebody looks at them.
+  if (timeline_memory_.hovered_task != 0 || selected_ != 0) {
+    wakes_.look(*session_, view_.from_ns, view_.to_ns);
+  }
   if (paused_ && !ended) return;
 
   // Rows that one is about to click stand still longer.
@@ -233,11 +256,12 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
   table_.update(model, order_, may_renew, 20'000);
 
   if (due(tables_ms_, now_ms, 400)) {
-    if (tab_ == panels::Tab::Resources) resources_ = panels::resource_table(model);
     if (tab_ == panels::Tab::Workers) workers_ = panels::worker_table(model);
     if (tab_ == panels::Tab::Losses) losses_ = panels::loss_table(model);
   }
+  if (tab_ == panels::Tab::Resources) refresh_resources(now_ms);
   when_due(problems_ms_, now_ms, 400, [&] { refresh_problems(); });
+  if (graph_in_sight()) when_due(graph_ms_, now_ms, 500, [&] { refresh_graph(); });
   if (selected_ == 0) {
     inspector_.reset();
     return;
@@ -245,19 +269,36 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
   const bool fresh = inspector_ && inspector_->task == selected_;
   if (due(inspected_ms_, now_ms, fresh ? 200 : 0)) {
     panels::InspectorView view = panels::inspect(*session_, selected_);
-    if (fresh) {
-      view.events = std::move(inspector_->events);
-      view.children = std::move(inspector_->children);
-      view.more_children = inspector_->more_children;
-    }
+    if (fresh) panels::keep_history(std::move(*inspector_), view);
     inspector_ = std::move(view);
-    when_due(history_read_ms_, now_ms, 1'000, [&] { panels::add_history(*session_, *inspector_); });
+    when_due(history_read_ms_, now_ms, 1'000, [&] {
+      panels::add_history(*session_, *inspector_);
+      panels::add_path(*session_, *inspector_, view_.from_ns, view_.to_ns);
+    });
     explain();
   }
   // The stack of what one looks at is kept fresh without being asked for.
   if (session_->live() && due(stack_asked_ms_, now_ms, 1'000)) {
     session_->request_snapshot(true, selected_);
   }
+}
+
+void Workspace::refresh_resources(std::int64_t now_ms) {
+  const session::Model& model = session_->model();
+  when_due(resources_ms_, now_ms, table_hovered_ ? 1'000 : 400, [&] {
+    resources_order_ = resources_memory_.order;
+    resources_ = panels::resources_view(model, resources_order_);
+  });
+  if (selected_resource_ == 0) return;
+  // Reads chunks again: of a view that stands still, only once more when it has grown.
+  const bool moved = !(resource_history_view_ == view_) && !following_;
+  when_due(resource_history_ms_, now_ms, moved ? 0 : 500, [&] {
+    resource_history_view_ = view_;
+    resource_history_ = session_->resource_history(selected_resource_, view_.from_ns, view_.to_ns);
+    resource_waiters_ =
+        panels::grouped_tasks(model, model.waiters_of(selected_resource_),
+                              resources_memory_.waiters_by, resources_memory_.waiters_order);
+  });
 }
 
 // --- what is wrong
@@ -305,8 +346,47 @@ void Workspace::select_finding(const analysis::Finding* finding) {
     timeline_.lit_tasks = finding->tasks;
     timeline_.lit_tasks.insert(timeline_.lit_tasks.end(), finding->others.begin(),
                                finding->others.end());
+    if (panels::evidence_of(finding->kind) == panels::Evidence::Graph) {
+      // All of a cycle; of many that wait, the first few and what they wait for.
+      const std::size_t most = finding->kind == analysis::FindingKind::Deadlock ? 40 : 6;
+      std::vector<std::uint64_t> tasks = finding->tasks, resources = finding->resources;
+      if (tasks.size() > most) tasks.resize(most);
+      if (resources.size() > most) resources.resize(most);
+      show_graph(std::move(tasks), std::move(resources));
+    }
   }
   refresh_problems();
+}
+
+// --- who waits for whom
+
+bool Workspace::graph_in_sight() const {
+  if (arrangement_ == Arrangement::Timeline) return false;
+  if (tab_ == panels::Tab::Graph) return true;
+  return tab_ == panels::Tab::Problems && evidence_ &&
+         evidence_->evidence == panels::Evidence::Graph;
+}
+
+void Workspace::show_graph(std::vector<std::uint64_t> tasks, std::vector<std::uint64_t> resources) {
+  graph_tasks_ = std::move(tasks);
+  graph_resources_ = std::move(resources);
+  ++graph_key_;
+  refresh_graph();
+}
+
+void Workspace::refresh_graph() {
+  if (graph_tasks_.empty() && graph_resources_.empty()) {
+    graph_.reset();
+    return;
+  }
+  const session::Model& model = session_->model();
+  graph_ =
+      panels::graph_view(model, analysis::graph_around(model, {graph_tasks_, graph_resources_}),
+                         {.scale = panels::theme().scale, .text_width = panels::graph_text_width});
+}
+
+panels::GraphInput Workspace::graph_input() const {
+  return {.view = graph_ ? &*graph_ : nullptr, .selected_task = selected_, .key = graph_key_};
 }
 
 bool Workspace::select_worst() {
@@ -424,6 +504,9 @@ void Workspace::handle_keys(const std::vector<InputEvent>& events) {
       case GLFW_KEY_SLASH:
         focus_filter_ = true;
         break;
+      case GLFW_KEY_G:
+        actions_.push_back(action::ShowGraph{});
+        break;
       case GLFW_KEY_LEFT_BRACKET:
         actions_.push_back(action::StepFinding{-1});
         break;
@@ -503,6 +586,7 @@ void Workspace::select_task(std::uint64_t task) {
   if (task != 0) {
     inspector_ = panels::inspect(*session_, task);
     panels::add_history(*session_, *inspector_);
+    panels::add_path(*session_, *inspector_, view_.from_ns, view_.to_ns);
     explain();
   }
 }
@@ -591,14 +675,17 @@ void Workspace::do_action(const panels::action::Frame& asked) {
 }
 void Workspace::do_action(const panels::action::SelectTask& asked) {
   select_task(asked.task);
+  // The graph stays while one walks about in it, and goes along when one leaves it.
+  const bool drawn = graph_ && std::any_of(graph_->boxes.begin(), graph_->boxes.end(),
+                                           [&](const auto& box) { return box.task == asked.task; });
+  if (tab_ == panels::Tab::Graph && asked.task != 0 && !drawn) show_graph({asked.task}, {});
   if (asked.frame) frame_selection();
 }
 void Workspace::do_action(const panels::action::SelectResource& asked) {
   tab_ = panels::Tab::Resources;
-  tables_ms_ = INT64_MIN / 2;
-  // What one wants to know of a resource is who waits for it.
-  const auto waiters = session_->model().waiters_of(asked.resource, 1);
-  if (!waiters.empty()) select_task(waiters.front());
+  selected_resource_ = asked.resource;
+  resources_ms_ = resource_history_ms_ = INT64_MIN / 2;
+  if (asked.resource != 0) refresh_resources(now_ms_);
 }
 void Workspace::do_action(const panels::action::ToggleGroup& asked) {
   const std::uint64_t key = panels::group_key(asked.group);
@@ -606,7 +693,10 @@ void Workspace::do_action(const panels::action::ToggleGroup& asked) {
 }
 void Workspace::do_action(const panels::action::ShowTab& asked) {
   tab_ = asked.tab;
-  tables_ms_ = INT64_MIN / 2;
+  tables_ms_ = problems_ms_ = resources_ms_ = resource_history_ms_ = INT64_MIN / 2;
+  if (tab_ == panels::Tab::Graph && selected_ != 0 && finding_key_ == 0) {
+    do_action(panels::action::ShowGraph{});
+  }
 }
 void Workspace::do_action(const panels::action::SortTasks& asked) {
   order_.column = asked.column;
@@ -685,6 +775,13 @@ void Workspace::do_action(const panels::action::SetThresholds& asked) {
   if (!session_->model().clock().empty()) diagnosis_.look_now(session_->model());
   refresh_problems();
 }
-void Workspace::do_action(const panels::action::ShowGraph&) { tab_ = panels::Tab::Graph; }
+void Workspace::do_action(const panels::action::ShowGraph& asked) {
+  if (arrangement_ != Arrangement::Timeline) tab_ = panels::Tab::Graph;
+  std::vector<std::uint64_t> tasks, resources;
+  if (asked.task != 0) tasks = {asked.task};
+  if (asked.resource != 0) resources = {asked.resource};
+  if (tasks.empty() && resources.empty() && selected_ != 0) tasks = {selected_};
+  show_graph(std::move(tasks), std::move(resources));
+}
 
 }  // namespace taskscope::console::app

@@ -17,13 +17,17 @@
 #include "taskscope/console/app/input_queue.h"
 #include "taskscope/console/app/settings.h"
 #include "taskscope/console/panels/actions.h"
+#include "taskscope/console/panels/graph_panel.h"
 #include "taskscope/console/panels/inspector_layout.h"
 #include "taskscope/console/panels/problems_panel.h"
+#include "taskscope/console/panels/resources_panel.h"
 #include "taskscope/console/panels/start_panel.h"
 #include "taskscope/console/panels/tables_panel.h"
 #include "taskscope/console/panels/task_table_panel.h"
 #include "taskscope/console/panels/timeline_panel.h"
+#include "taskscope/console/panels/timers_panel.h"
 #include "taskscope/console/panels/top_bar_layout.h"
+#include "taskscope/console/panels/workers_panel.h"
 #include "taskscope/console/session/session.h"
 
 namespace taskscope::console::app {
@@ -89,8 +93,13 @@ class Workspace {
   void take_opened(std::int64_t now_ms);
   void tick_session(std::int64_t now_ms, std::int64_t budget_ns);
   void refresh_panels(std::int64_t now_ms);
+  void refresh_resources(std::int64_t now_ms);
   void reset_session_state();
   void refresh_problems();
+  void show_graph(std::vector<std::uint64_t> tasks, std::vector<std::uint64_t> resources);
+  void refresh_graph();
+  [[nodiscard]] bool graph_in_sight() const;
+  [[nodiscard]] panels::GraphInput graph_input() const;
   void select_finding(const analysis::Finding* finding);
   [[nodiscard]] const analysis::Finding* finding_of(std::uint64_t key) const;
   void check_recent();
@@ -138,6 +147,7 @@ class Workspace {
   void dump_session(JsonWriter& json) const;
   void dump_inspector(JsonWriter& json) const;
   void dump_problems(JsonWriter& json) const;
+  void dump_graph(JsonWriter& json) const;
 
   struct Opened {
     std::unique_ptr<session::Session> session;
@@ -169,6 +179,9 @@ class Workspace {
   std::uint64_t events_at_stop_ = 0;
   panels::TimelineState timeline_;
   panels::TimelineMemory timeline_memory_;
+  session::WakeWindow wakes_;
+  panels::WorkersMemory workers_charts_;
+  panels::TimersMemory timers_memory_;
   panels::Tab tab_ = panels::Tab::Problems;
   panels::TaskOrder order_;
   panels::TaskTableLayout table_;
@@ -183,8 +196,16 @@ class Workspace {
   panels::TopBarView top_bar_;
   std::size_t memory_bytes_ = 0;
   std::int64_t top_bar_ms_ = INT64_MIN / 2, memory_ms_ = INT64_MIN / 2;
-  panels::TableView resources_, workers_, losses_;
-  panels::TableMemory resources_memory_, workers_memory_, losses_memory_;
+  panels::TableView workers_, losses_;
+  panels::TableMemory losses_memory_;
+  panels::ResourcesView resources_;
+  panels::ResourcesMemory resources_memory_;
+  panels::ResourceOrder resources_order_;  ///< that resources_ was made with
+  std::uint64_t selected_resource_ = 0;
+  session::ResourceHistory resource_history_;
+  panels::TimeView resource_history_view_;  ///< that it was read for
+  panels::GroupTable resource_waiters_;
+  std::int64_t resources_ms_ = INT64_MIN / 2, resource_history_ms_ = INT64_MIN / 2;
   std::int64_t tables_ms_ = INT64_MIN / 2;
 
   // What is wrong.
@@ -197,6 +218,13 @@ class Workspace {
   std::optional<panels::EvidenceView> evidence_;
   panels::ProblemsMemory problems_memory_;
   std::int64_t problems_ms_ = INT64_MIN / 2;
+
+  // Who waits for whom, around some tasks and resources.
+  std::vector<std::uint64_t> graph_tasks_, graph_resources_;
+  std::uint64_t graph_key_ = 0;  ///< counts up with what it is about
+  std::optional<panels::GraphView> graph_;
+  panels::GraphMemory graph_memory_;
+  std::int64_t graph_ms_ = INT64_MIN / 2;
   std::string message_;
   bool message_is_bad_ = false;
   std::int64_t message_ms_ = 0;

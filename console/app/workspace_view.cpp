@@ -75,7 +75,9 @@ void Workspace::draw_session() {
                            .live = live,
                            .can_go_back = history_.can_go_back(),
                            .can_go_forward = history_.can_go_forward(),
-                           .hidden_events = events - std::min(events, events_at_stop_)},
+                           .hidden_events = events - std::min(events, events_at_stop_),
+                           .wakes = &wakes_,
+                           .long_poll_ns = diagnosis_.thresholds().blocking_poll_ns},
                           timeline_memory_, actions_);
     ImGui::EndChild();
   }
@@ -123,9 +125,11 @@ void Workspace::draw_tabs(float width) {
   const Entry entries[] = {
       {Tab::Problems, "##tab problems",
        problems_.active == 0 ? "Problems" : "Problems " + std::to_string(problems_.active)},
+      {Tab::Graph, "##tab graph", "Graph"},
       {Tab::Tasks, "##tab tasks", "Tasks"},
       {Tab::Resources, "##tab resources", "Resources"},
       {Tab::Workers, "##tab workers", "Workers"},
+      {Tab::Timers, "##tab timers", "Timers"},
       {Tab::Losses, "##tab losses", lost == 0 ? "Losses" : "Losses " + std::to_string(lost)},
   };
   float x = at.x + px(8);
@@ -167,18 +171,45 @@ void Workspace::draw_lower(float width, float height) {
       panels::draw_problems({.view = &problems_,
                              .evidence = evidence_ ? &*evidence_ : nullptr,
                              .inspector = inspector_ ? &*inspector_ : nullptr,
+                             .graph = graph_input(),
                              .selected = finding_key_,
                              .only = finding_filter_,
                              .thresholds = &settings_.thresholds},
-                            problems_memory_, actions_);
+                            problems_memory_, graph_memory_, actions_);
       break;
-    case Tab::Graph:
+    case Tab::Graph: {
+      ImGui::SetCursorScreenPos(at);
+      panels::draw_graph(graph_input(), graph_memory_, ImGui::GetContentRegionAvail(), actions_);
       break;
+    }
     case Tab::Resources:
-      panels::draw_table("##resources scroll", resources_, resources_memory_, actions_);
+      panels::draw_resources(
+          session_->model(),
+          {.view = &resources_,
+           .selected = selected_resource_,
+           .history = resource_history_.resource == selected_resource_ ? &resource_history_
+                                                                       : nullptr,
+           .waiters = &resource_waiters_,
+           .selected_task = selected_,
+           .time = view_,
+           .following = following_ && !paused_},
+          resources_memory_, actions_);
       break;
     case Tab::Workers:
-      panels::draw_table("##workers scroll", workers_, workers_memory_, actions_);
+      ImGui::SetCursorScreenPos(at);
+      panels::draw_workers(session_->model(),
+                           {.view = view_,
+                            .following = following_ && !paused_,
+                            .long_poll_ns = diagnosis_.thresholds().blocking_poll_ns,
+                            .numbers = &workers_},
+                           workers_charts_, actions_);
+      break;
+    case Tab::Timers:
+      ImGui::SetCursorScreenPos(at);
+      panels::draw_timers(
+          session_->model(),
+          {.view = view_, .following = following_ && !paused_, .frozen = paused_},
+          timers_memory_, actions_);
       break;
     case Tab::Losses:
       panels::draw_table("##losses scroll", losses_, losses_memory_, actions_);

@@ -244,7 +244,7 @@ class Drawing {
                    px(box.on_cycle || selected || box.seed ? 2.0f : 1.0f));
 
     const float height = to.y - from.y, width = to.x - from.x;
-    ImFont* title_font = round ? theme().text : theme().text;
+    ImFont* title_font = memory_.zoom > 0.9f ? theme().text : theme().small;
     const float inset = std::min(px(14), width * 0.12f);
     const float icon = std::min(px(12), height * 0.34f);
     float x = from.x + inset;

@@ -1,7 +1,9 @@
 #include "taskscope/console/panels/inspector_layout.h"
 
 #include <algorithm>
+#include <cstdio>
 
+#include "taskscope/console/analysis/wait_graph.h"
 #include "taskscope/console/analysis/words.h"
 #include "taskscope/console/panels/format.h"
 #include "taskscope/console/panels/names.h"
@@ -11,7 +13,7 @@ namespace {
 
 using protocol::EventKind;
 
-constexpr std::size_t kEvents = 60, kChildren = 12, kChunks = 24;
+constexpr std::size_t kEvents = 60, kEventsRead = 400, kChildren = 12, kChunks = 24;
 constexpr int kDeepest = 24;  // of the tree's branches; what lies deeper is not indented more
 
 std::string path_of(const session::Model& model, std::uint32_t site) {
@@ -102,6 +104,110 @@ ResourceLink resource_link(const session::Model& model, std::uint64_t id) {
   }
   return link;
 }
+
+namespace {
+
+std::vector<WaitLine> wait_lines(const session::Model& model, const session::Task& task) {
+  constexpr std::size_t kWaits = 16, kHolders = 8;
+  std::vector<WaitLine> lines;
+  analysis::Supply supply;
+  for (const session::Wait& wait : task.waits) {
+    if (analysis::is_inner(wait)) continue;
+    if (lines.size() == kWaits) break;
+    WaitLine line{.text = analysis::wait_words(model, wait),
+                  .resource = {},
+                  .holders = {},
+                  .holders_label = {}};
+    const bool on_task = wait.resource_kind == protocol::ResourceKind::Join ||
+                         wait.resource_kind == protocol::ResourceKind::Blocking;
+    if (!on_task && wait.other != 0) line.resource = resource_link(model, wait.other);
+    analysis::supply_of(model, task, wait, supply);
+    bool certain = !supply.givers.empty();
+    for (const analysis::Giver& giver : supply.givers) {
+      if (line.holders.size() == kHolders) break;
+      certain = certain && giver.certain;
+      line.holders.push_back(task_link(model, giver.task));
+    }
+    const auto one = [&](bool is) { return line.holders.size() == 1 && is; };
+    if (one(wait.op == protocol::WaitOp::Join)) {
+      line.holders_label = "finishes with";
+    } else if (!line.holders.empty()) {
+      line.holders_label = certain ? "held by" : "last used by";
+    } else if (supply.supplier == analysis::Supplier::Nobody) {
+      line.holders_label = "nobody is left who could wake it";
+    }
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+void add_native(const session::Model& model, const session::Task& task, InspectorView& view) {
+  const session::NativeStack* stack = model.native_stack(task.id);
+  if (stack == nullptr) return;
+  const bool runs = task.state == protocol::TaskState::Running && task.alive() &&
+                    task.last_poll_from <= stack->ticks;
+  view.native_note =
+      (stack->in_kernel ? "in " +
+                              (stack->system_call.empty() ? std::string("the kernel")
+                                                          : stack->system_call + "()") +
+                              ", "
+                        : std::string()) +
+      (runs ? "as it blocks now"
+            : duration_text(
+                  model.clock().duration_ns(model.now() - std::min(model.now(), stack->ticks))) +
+                  " ago");
+  view.native_problem = stack->problem;
+  for (const session::NativeFrame& frame : stack->frames) {
+    NativeLine line;
+    line.dim = frame.function.empty() || frame.guessed;
+    if (frame.function.empty()) {
+      char number[32];
+      std::snprintf(
+          number, sizeof number, "0x%llx",
+          static_cast<unsigned long long>(frame.module.empty() ? frame.address : frame.offset));
+      line.function = number;
+      line.place = std::string(file_name(frame.module));
+      line.path = frame.module.empty() ? line.function : frame.module + "+" + number;
+      if (!frame.build_id.empty()) line.path += "  build-id " + frame.build_id;
+    } else {
+      line.function = short_function(frame.function);
+      line.place = frame.file.empty() ? std::string(file_name(frame.module))
+                                      : place_text(frame.file, frame.line);
+      line.path =
+          frame.file.empty() ? frame.function : frame.file + ":" + std::to_string(frame.line);
+    }
+    if (frame.guessed) line.function += " (perhaps)";
+    view.native.push_back(std::move(line));
+  }
+  if (stack->cut) {
+    view.native.push_back(
+        {.function = "… callers are missing", .place = {}, .path = {}, .dim = true});
+  }
+}
+
+/// Counts the event under its cause; the most frequent first is left to the caller.
+void count_wake(std::vector<WakeLine>& lines, const session::Model& model, std::uint64_t task,
+                const std::string& text) {
+  for (WakeLine& line : lines) {
+    if (line.link.task != task || line.text != text) continue;
+    ++line.count;
+    return;
+  }
+  WakeLine line{.link = {}, .text = text, .count = 1};
+  if (task != 0) line.link = task_link(model, task);
+  lines.push_back(std::move(line));
+}
+
+void most_first(std::vector<WakeLine>& lines) {
+  constexpr std::size_t kLines = 8;
+  std::sort(lines.begin(), lines.end(), [](const WakeLine& a, const WakeLine& b) {
+    if (a.count != b.count) return a.count > b.count;
+    return a.link.task != b.link.task ? a.link.task < b.link.task : a.text < b.text;
+  });
+  if (lines.size() > kLines) lines.resize(kLines);
+}
+
+}  // namespace
 
 std::vector<StackLine> stack_lines(const session::Model& model,
                                    const std::vector<session::Wait>& branches) {
@@ -328,6 +434,8 @@ InspectorView inspect(const session::Session& session, std::uint64_t id) {
     view.polls = histogram_view(histograms->polls, clock);
     view.scheduled = histogram_view(histograms->scheduled, clock);
   }
+  if (task.alive() && task.state == protocol::TaskState::Idle) view.waits = wait_lines(model, task);
+  add_native(model, task, view);
   if (task.parent != 0) view.parents.push_back(task_link(model, task.parent));
 
   view.from_ns = task.spawned != 0 ? clock.ns(task.spawned) : model.begin_ns();
@@ -339,9 +447,17 @@ InspectorView inspect(const session::Session& session, std::uint64_t id) {
 void add_history(session::Session& session, InspectorView& view) {
   const session::Model& model = session.model();
   view.events.clear();
-  for (const session::NamedEvent& event : session.events_of(view.task, kEvents, kChunks)) {
-    view.events.push_back(event_line(model, event, view.task));
+  view.woken_by.clear();
+  view.wakes.clear();
+  for (const session::NamedEvent& event : session.events_of(view.task, kEventsRead, kChunks)) {
+    if (view.events.size() < kEvents) view.events.push_back(event_line(model, event, view.task));
+    if (event.event.kind != EventKind::Woken) continue;
+    const EventLine line = event_line(model, event, view.task);
+    const bool out = event.event.task != view.task;
+    count_wake(out ? view.wakes : view.woken_by, model, line.task, line.detail);
   }
+  most_first(view.woken_by);
+  most_first(view.wakes);
   view.children.clear();
   const std::vector<std::uint64_t> children = model.children_of(view.task, 1000);
   for (const std::uint64_t child : children) {
@@ -349,6 +465,88 @@ void add_history(session::Session& session, InspectorView& view) {
     view.children.push_back(task_link(model, child));
   }
   view.more_children = children.size() - view.children.size();
+}
+
+void keep_history(InspectorView&& from, InspectorView& view) {
+  view.events = std::move(from.events);
+  view.woken_by = std::move(from.woken_by);
+  view.wakes = std::move(from.wakes);
+  view.children = std::move(from.children);
+  view.more_children = from.more_children;
+  view.critical = std::move(from.critical);
+}
+
+void add_path(session::Session& session, InspectorView& view, std::int64_t from_ns,
+              std::int64_t to_ns) {
+  view.critical = PathView();
+  if (!view.known || to_ns <= from_ns) return;
+  view.critical = path_view(session.model(), analysis::critical_path(session, view.task, from_ns, to_ns,
+                                                                 {.chunks = 64, .segments = 2000}));
+}
+
+Colour colour_of(analysis::PathKind kind) {
+  switch (kind) {
+    case analysis::PathKind::Polling:
+      return colour::kPolling;
+    case analysis::PathKind::Queued:
+      return colour::kScheduled;
+    case analysis::PathKind::Waiting:
+      return colour_of(WaitClass::Lock);
+    case analysis::PathKind::Timer:
+      return colour_of(WaitClass::Timer);
+    case analysis::PathKind::Io:
+      return colour_of(WaitClass::Io);
+    case analysis::PathKind::Blocking:
+      return colour::kTrouble;
+    case analysis::PathKind::Join:
+      return colour_of(WaitClass::Join);
+    case analysis::PathKind::Unknown:
+      break;
+  }
+  return colour::kDone;
+}
+
+PathView path_view(const session::Model& model, const analysis::CriticalPath& path) {
+  PathView view;
+  view.cut = path.cut;
+  view.from_ns = model.clock().ns(path.from);
+  view.to_ns = model.clock().ns(path.to);
+  if (path.segments.empty() || path.to <= path.from) return view;
+  const auto whole = static_cast<double>(path.to - path.from);
+  const std::vector<analysis::Blame> sums = analysis::blame(path);
+  for (const analysis::Blame& blame : sums) {
+    PathSum sum{.text = std::string(analysis::name_of(blame.own)), .link = {}};
+    // What the task did, and what that came down to where it is something else.
+    if (blame.kind != blame.own) sum.text += ": " + std::string(analysis::name_of(blame.kind));
+    if (blame.task != 0 && blame.task != path.task) sum.link = task_link(model, blame.task);
+    sum.ns = model.clock().duration_ns(blame.ticks);
+    sum.share = static_cast<double>(blame.ticks) / whole;
+    sum.colour = colour_of(blame.kind);
+    view.sums.push_back(std::move(sum));
+  }
+  const auto add = [&](std::vector<PathPiece>& pieces, const analysis::PathSegment& segment,
+                       analysis::PathKind kind) {
+    const auto place = [&](std::uint64_t ticks) {
+      return static_cast<float>(static_cast<double>(ticks - path.from) / whole);
+    };
+    std::size_t number = 0;
+    while (number + 1 < sums.size() &&
+           (sums[number].own != segment.own || sums[number].kind != segment.kind)) {
+      ++number;
+    }
+    const Colour colour = colour_of(kind);
+    // Neighbours of one colour are one piece.
+    if (!pieces.empty() && pieces.back().colour == colour && pieces.back().sum == number) {
+      pieces.back().to = place(segment.to);
+    } else {
+      pieces.push_back({place(segment.from), place(segment.to), colour, number});
+    }
+  };
+  for (const analysis::PathSegment& segment : path.segments) {
+    add(view.own, segment, segment.own);
+    add(view.pieces, segment, segment.kind);
+  }
+  return view;
 }
 
 }  // namespace taskscope::console::panels

@@ -132,18 +132,154 @@ void draw_stack(const InspectorView& view, Actions& actions) {
         actions.push_back(action::CopyText{is.path});
       }
     }
+    if (!leads) place_menu(is.path, actions);
     if (ImGui::IsItemHovered()) {
       draw->AddRectFilled(at, {at.x + width, at.y + line}, rgb(0xffffff, 8), px(3));
-      std::string tip = is.text;
-      if (!is.path.empty()) tip += "\n" + is.path;
-      tip += is.task != 0       ? "\nClick to go to the task"
-             : is.resource != 0 ? "\nClick to go to the resource"
-             : is.path.empty()  ? ""
-                                : "\nClick to copy the place";
-      tooltip(tip);
+      if (leads) {
+        tooltip(is.text + (is.path.empty() ? "" : "\n" + is.path) +
+                (is.task != 0 ? "\nClick to go to the task" : "\nClick to go to the resource"));
+      }
     }
     ImGui::PopID();
   }
+}
+
+/// What it waits for, with who could end that: each leads on.
+void draw_waits(const InspectorView& view, Actions& actions) {
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const float width = ImGui::GetContentRegionAvail().x, line = px(21);
+  const auto row = [&](float indent, std::string_view label, std::string_view text,
+                       std::string_view detail, Colour ink, bool leads) {
+    const ImVec2 at = ImGui::GetCursorScreenPos();
+    const float y = at.y + std::floor((line - theme().small->FontSize) / 2);
+    const bool clicked = ImGui::InvisibleButton("##wait", {width, line});
+    if (leads && ImGui::IsItemHovered()) {
+      ImGui::SetMouseCursor(ImGuiMouseCursor_Hand);
+      draw->AddRectFilled(at, {at.x + width, at.y + line}, rgb(0xffffff, 8), px(3));
+    }
+    float x = at.x + indent;
+    const float right = at.x + width;
+    const float detail_width = std::min(std::ceil(text_width(theme().small, detail)), width * 0.4f);
+    const float label_width =
+        std::min(std::ceil(text_width(theme().small, label)), right - x - detail_width - px(8));
+    draw_text(draw, theme().small, colour::kDim, {x, y}, label_width + 1, label);
+    x += label_width + (label.empty() ? 0 : px(6));
+    draw_text(draw, theme().small, ink, {x, y}, right - x - detail_width - px(8), text);
+    draw_text(draw, theme().small, colour::kFaint, {right - detail_width, y}, detail_width + 1,
+              detail, Align::Right);
+    return clicked && leads;
+  };
+  for (std::size_t i = 0; i < view.waits.size(); ++i) {
+    const WaitLine& wait = view.waits[i];
+    ImGui::PushID(static_cast<int>(i));
+    const bool has_resource = wait.resource.resource != 0;
+    if (row(0, "", wait.text, has_resource ? wait.resource.detail : std::string(),
+            has_resource ? colour::kAccent : colour::kText, has_resource)) {
+      actions.push_back(action::SelectResource{wait.resource.resource});
+    }
+    if (wait.holders.empty() && !wait.holders_label.empty()) {
+      row(px(14), wait.holders_label, "", "", colour::kText, false);
+    }
+    for (std::size_t k = 0; k < wait.holders.size(); ++k) {
+      const TaskLink& holder = wait.holders[k];
+      ImGui::PushID(static_cast<int>(k));
+      if (row(px(14), wait.holders_label, holder.label, holder.detail,
+              holder.task != 0 ? colour::kAccent : colour::kDim, holder.task != 0)) {
+        actions.push_back(action::SelectTask{holder.task});
+      }
+      ImGui::PopID();
+    }
+    ImGui::PopID();
+  }
+}
+
+/// A bar of what the task did, under it what that came down to, and the sums.
+void draw_path(const InspectorView& view, Actions& actions) {
+  const PathView& path = view.critical;
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const float width = ImGui::GetContentRegionAvail().x;
+  const float tall = px(13), low = px(9);
+  const auto bar = [&](const std::vector<PathPiece>& pieces, float y, float height) {
+    draw->AddRectFilled({at.x, y}, {at.x + width, y + height}, colour::kLane, px(2));
+    float drawn = at.x - 1;
+    for (const PathPiece& piece : pieces) {
+      const float from = std::round(at.x + piece.from * width);
+      const float to = std::max(std::round(at.x + piece.to * width), from + 1);
+      if (to <= drawn) continue;  // narrower than what stands there already
+      draw->AddRectFilled({std::max(from, drawn), y}, {to, y + height}, piece.colour);
+      drawn = to;
+      if (ImGui::IsWindowHovered() && ImGui::IsMouseHoveringRect({from, y}, {to, y + height}) &&
+          piece.sum < path.sums.size()) {
+        const double span = static_cast<double>(path.to_ns - path.from_ns);
+        tooltip(path.sums[piece.sum].text + " for " +
+                duration_text(
+                    static_cast<std::int64_t>(static_cast<double>(piece.to - piece.from) * span)));
+      }
+    }
+  };
+  bar(path.own, at.y, tall);
+  bar(path.pieces, at.y + tall + px(2), low);
+  ImGui::Dummy({width, tall + low + px(8)});
+  const float line = px(20);
+  for (std::size_t i = 0; i < path.sums.size(); ++i) {
+    const PathSum& sum = path.sums[i];
+    const ImVec2 from = ImGui::GetCursorScreenPos();
+    ImGui::PushID(static_cast<int>(i));
+    const bool clicked = ImGui::InvisibleButton("##sum", {width, line});
+    ImGui::PopID();
+    if (sum.link.task != 0 && ImGui::IsItemHovered()) {
+      ImGui::SetMouseCursor(ImGuiMouseCursor_Hand);
+      draw->AddRectFilled(from, {from.x + width, from.y + line}, rgb(0xffffff, 8), px(3));
+    }
+    if (clicked && sum.link.task != 0) actions.push_back(action::SelectTask{sum.link.task});
+    const float y = from.y + std::floor((line - theme().small->FontSize) / 2);
+    draw->AddRectFilled({from.x, from.y + px(5)}, {from.x + px(10), from.y + px(15)}, sum.colour,
+                        px(2));
+    const std::string numbers = duration_text(sum.ns) + "  " + percent_text(sum.share);
+    const float numbers_width = std::ceil(text_width(theme().small_mono, numbers));
+    draw_text(draw, theme().small_mono, colour::kText,
+              {from.x + width - numbers_width,
+               from.y + std::floor((line - theme().small_mono->FontSize) / 2)},
+              numbers_width + 1, numbers);
+    const float room = width - numbers_width - px(28);
+    draw_text(draw, theme().small, colour::kText, {from.x + px(17), y}, room, sum.text);
+    const float used = std::ceil(text_width(theme().small, sum.text)) + px(8);
+    if (!sum.link.label.empty() && used + px(30) < room) {
+      draw_text(draw, theme().small, sum.link.task != 0 ? colour::kAccent : colour::kDim,
+                {from.x + px(17) + used, y}, room - used, sum.link.label);
+    }
+  }
+}
+
+void draw_wakes(const char* title, const std::vector<WakeLine>& wakes, Actions& actions) {
+  if (wakes.empty()) return;
+  gap(12);
+  heading(title, "in the last events");
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const float width = ImGui::GetContentRegionAvail().x, line = px(21);
+  ImGui::PushID(title);
+  for (std::size_t i = 0; i < wakes.size(); ++i) {
+    const WakeLine& wake = wakes[i];
+    const ImVec2 at = ImGui::GetCursorScreenPos();
+    ImGui::PushID(static_cast<int>(i));
+    if (ImGui::InvisibleButton("##wake", {width, line}) && wake.link.task != 0) {
+      actions.push_back(action::SelectTask{wake.link.task});
+    }
+    ImGui::PopID();
+    if (wake.link.task != 0 && ImGui::IsItemHovered()) {
+      ImGui::SetMouseCursor(ImGuiMouseCursor_Hand);
+      draw->AddRectFilled(at, {at.x + width, at.y + line}, rgb(0xffffff, 8), px(3));
+    }
+    const std::string count = count_text(wake.count) + " ×";
+    const float y = at.y + std::floor((line - theme().small->FontSize) / 2);
+    const bool by_task = wake.link.task != 0;
+    draw_text(draw, theme().small, by_task ? colour::kAccent : colour::kDim, {at.x, y},
+              width - px(60), by_task ? wake.link.label + "  " + wake.link.detail : wake.text);
+    draw_text(draw, theme().small, colour::kDim, {at.x + width - px(52), y}, px(52), count,
+              Align::Right);
+  }
+  ImGui::PopID();
 }
 
 void draw_histogram(const char* title, const HistogramView& histogram, Colour ink) {
@@ -269,6 +405,43 @@ void place_menu(const std::string& path, Actions& actions) {
   ImGui::PopStyleVar();
 }
 
+void draw_native(const InspectorView& view, Actions& actions) {
+  heading("Native stack", view.native_note);
+  ImDrawList* draw = ImGui::GetWindowDrawList();
+  const float width = ImGui::GetContentRegionAvail().x, line = px(20);
+  if (!view.native_problem.empty()) {
+    TextStyle style(theme().small, colour::kFaint);
+    ImGui::TextWrapped("%s", view.native_problem.c_str());
+  }
+  ImGui::PushID("native");
+  for (std::size_t i = 0; i < view.native.size(); ++i) {
+    const NativeLine& is = view.native[i];
+    const ImVec2 at = ImGui::GetCursorScreenPos();
+    ImGui::PushID(static_cast<int>(i));
+    if (ImGui::InvisibleButton("##frame", {width, line}) && !is.path.empty()) {
+      actions.push_back(action::CopyText{is.path});
+    }
+    if (ImGui::IsItemHovered()) {
+      draw->AddRectFilled(at, {at.x + width, at.y + line}, rgb(0xffffff, 8), px(3));
+    }
+    place_menu(is.path, actions);
+    ImGui::PopID();
+    const float place = std::min(std::ceil(text_width(theme().small_mono, is.place)), width * 0.5f);
+    const float y = at.y + std::floor((line - theme().small_mono->FontSize) / 2);
+    // The leaf is where it stands: it is told apart by a mark, too.
+    draw_icon(draw, i == 0 ? Icon::Forward : Icon::Dot, {at.x + px(6), at.y + line / 2},
+              px(i == 0 ? 10.0f : 7.0f), i == 0 ? colour::kTrouble : colour::kStrongLine);
+    draw_text(draw, theme().small_mono,
+              is.dim   ? colour::kFaint
+              : i == 0 ? colour::kText
+                       : colour::kDim,
+              {at.x + px(17), y}, width - px(27) - place, is.function);
+    draw_text(draw, theme().small_mono, colour::kFaint, {at.x + width - place, y}, place + 1,
+              is.place, Align::Right);
+  }
+  ImGui::PopID();
+}
+
 void draw_inspector(const InspectorInput& input, Actions& actions) {
   if (input.view == nullptr) {
     empty_note("No task selected", "Click a task on the timeline or in the table.");
@@ -308,10 +481,32 @@ void draw_inspector(const InspectorInput& input, Actions& actions) {
         actions.push_back(action::TakeStacks{view.task});
       }
     }
+    if (!view.native.empty() || !view.native_problem.empty()) {
+      gap(12);
+      draw_native(view, actions);
+    }
+    if (!view.waits.empty()) {
+      gap(12);
+      heading("Waits");
+      draw_waits(view, actions);
+      gap(4);
+      if (button("##graph of it", Icon::Branch, "Who waits for whom", ButtonLook::Plain, false,
+                 "The graph of waits around this task (G)")) {
+        actions.push_back(action::ShowGraph{view.task, 0});
+      }
+    }
+    if (!view.critical.sums.empty()) {
+      gap(12);
+      heading("Critical path", "of " + duration_text(view.critical.to_ns - view.critical.from_ns) +
+                                   (view.critical.cut ? ", not followed to its end" : " in view"));
+      draw_path(view, actions);
+    }
     gap(14);
     draw_histogram("Poll times", view.polls, colour::kPolling);
     gap(12);
     draw_histogram("Queue times", view.scheduled, colour::kScheduled);
+    draw_wakes("Woken by", view.woken_by, actions);
+    draw_wakes("Wakes", view.wakes, actions);
     if (!view.parents.empty()) {
       gap(12);
       heading("Parent");

@@ -15,6 +15,9 @@ struct InspectorInput {
 /// in the user's editor.
 void place_menu(const std::string& path, Actions& actions);
 
+/// Where a poll blocks, as code: a part of the inspector that other panels show as well.
+void draw_native(const InspectorView& view, Actions& actions);
+
 /// Fills what is left of the current ImGui window.
 void draw_inspector(const InspectorInput& input, Actions& actions);
 

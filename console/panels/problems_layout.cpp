@@ -1,8 +1,6 @@
 #include "taskscope/console/panels/problems_layout.h"
 
 #include <algorithm>
-#include <cmath>
-#include <type_traits>
 
 #include "taskscope/console/analysis/why.h"
 #include "taskscope/console/analysis/words.h"
@@ -14,7 +12,6 @@ namespace {
 
 using analysis::Finding;
 using analysis::FindingKind;
-using analysis::Thresholds;
 
 constexpr std::size_t kTasksShown = 40, kOthersShown = 12, kResourcesShown = 12, kPastShown = 500;
 
@@ -283,56 +280,6 @@ EvidenceView evidence_view(const session::Model& model, const Finding& finding) 
   }
   set_moment(model, finding, view);
   return view;
-}
-
-namespace {
-
-/// A field for a member, `kUnit` of the member's to one of the field's.
-template <auto kMember, std::int64_t kUnit>
-constexpr ThresholdField field(const char* key, const char* label, const char* unit, double least,
-                               double most) {
-  return {key,
-          label,
-          unit,
-          least,
-          most,
-          [](const Thresholds& is) {
-            return static_cast<double>(is.*kMember) / static_cast<double>(kUnit);
-          },
-          [](Thresholds& is, double value) {
-            auto& member = is.*kMember;
-            member = static_cast<std::remove_reference_t<decltype(member)>>(
-                std::llround(value * static_cast<double>(kUnit)));
-          }};
-}
-constexpr std::int64_t kMs = 1'000'000, kSecond = 1'000'000'000;
-
-}  // namespace
-
-std::span<const ThresholdField> threshold_fields() {
-  using Is = Thresholds;
-  static constexpr ThresholdField kFields[] = {
-      field<&Is::blocking_poll_ns, kMs>("blocking_poll_ms", "A poll blocks its worker after", "ms",
-                                        1, 3.6e6),
-      field<&Is::certain_delay_ns, kMs>("certain_delay_ms", "… and certainly so after", "ms", 1,
-                                        3.6e6),
-      field<&Is::never_yielded_ns, kSecond>("never_yielded_s", "A poll never ends, after", "s", 0.1,
-                                            3600),
-      field<&Is::orphan_ns, kSecond>("orphan_s", "A wait that nobody can end is told after", "s",
-                                     0.1, 3600),
-      field<&Is::starvation_ns, kMs>("starvation_ms", "A queued task starves after", "ms", 1,
-                                     3.6e6),
-      field<&Is::slow_send_ns, kMs>("slow_send_ms", "A receiver is slow when senders wait", "ms", 1,
-                                    3.6e6),
-      field<&Is::permit_wait_ns, kMs>("permit_wait_ms", "A permit is missed after", "ms", 1, 3.6e6),
-      field<&Is::self_wakes_per_s, 1>("self_wakes_per_s", "A task spins at self-wakes of", "/s", 1,
-                                      1e9),
-      field<&Is::timers_in_a_tick, 1>("timers_in_a_tick", "Timers are a burst from", "at once", 1,
-                                      1e9),
-      field<&Is::large_frame_bytes, 1024>("large_frame_kib", "A task's frame is large above", "KiB",
-                                          1, 1e6),
-  };
-  return kFields;
 }
 
 }  // namespace taskscope::console::panels

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -80,16 +79,5 @@ struct EvidenceView {
 };
 [[nodiscard]] EvidenceView evidence_view(const session::Model& model,
                                          const analysis::Finding& finding);
-
-/// A threshold as a field that a person edits, and as a line of the settings.
-struct ThresholdField {
-  const char* key;    ///< in the settings: "blocking_poll"
-  const char* label;  ///< "Blocking poll, longer than"
-  const char* unit;   ///< "ms"
-  double least, most;
-  double (*get)(const analysis::Thresholds&);
-  void (*set)(analysis::Thresholds&, double);
-};
-[[nodiscard]] std::span<const ThresholdField> threshold_fields();
 
 }  // namespace taskscope::console::panels

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "taskscope/console/analysis/thresholds.h"
 #include "taskscope/console/panels/format.h"
 #include "taskscope/console/panels/inspector_panel.h"
 #include "taskscope/console/panels/widgets.h"
@@ -30,8 +31,8 @@ Icon icon_of(Severity severity) {
 
 class Drawing {
  public:
-  Drawing(const ProblemsInput& input, ProblemsMemory& memory, Actions& actions)
-      : input_(input), memory_(memory), actions_(actions) {}
+  Drawing(const ProblemsInput& input, ProblemsMemory& memory, GraphMemory& graph, Actions& actions)
+      : input_(input), memory_(memory), graph_(graph), actions_(actions) {}
 
   void run() {
     at_ = ImGui::GetCursorScreenPos();
@@ -41,7 +42,7 @@ class Drawing {
     const float top = px(kHeadPx), height = room_.y - top;
     const float list = input_.evidence == nullptr
                            ? room_.x
-                           : std::round(std::clamp(room_.x * 0.42f, px(300), px(560)));
+                           : std::round(std::clamp(room_.x * 0.36f, px(290), px(560)));
     ImGui::SetCursorScreenPos({at_.x, at_.y + top});
     draw_list(list, height);
     if (input_.evidence == nullptr) return;
@@ -153,35 +154,44 @@ class Drawing {
         TextStyle style(theme().strong, colour::kText);
         ImGui::TextUnformatted("What counts as a problem");
       }
-      ImGui::Dummy({px(380), px(2)});
-      bool changed = false;
-      for (const ThresholdField& field : threshold_fields()) {
-        ImGui::PushID(field.key);
+      ImGui::Dummy({px(420), px(2)});
+      const float column = px(320);
+      for (const analysis::Setting& setting : analysis::settings()) {
+        const std::string name(setting.name), what(setting.what);
+        ImGui::PushID(name.c_str());
         const float x = ImGui::GetCursorPosX();
-        ImGui::AlignTextToFramePadding();
-        {
-          TextStyle style(theme().small, colour::kDim);
-          ImGui::TextUnformatted(field.label);
+        const ImVec2 at = ImGui::GetCursorScreenPos();
+        draw_text(ImGui::GetWindowDrawList(), theme().small, colour::kDim, {at.x, at.y + px(6)},
+                  column - px(10), what);
+        ImGui::SetCursorPosX(x + column);
+        ImGui::SetNextItemWidth(px(100));
+        char text[32] = {};
+        analysis::value_words(memory_.edited, setting).copy(text, sizeof text - 1);
+        const bool entered = ImGui::InputText(
+            "##value", text, sizeof text,
+            ImGuiInputTextFlags_EnterReturnsTrue | ImGuiInputTextFlags_AutoSelectAll);
+        if (entered || ImGui::IsItemDeactivatedAfterEdit()) {
+          analysis::Thresholds edited = memory_.edited;
+          const auto wrong = analysis::set(edited, name + "=" + text);
+          memory_.wrong = wrong ? name + ": " + *wrong : std::string();
+          if (!wrong) memory_.edited = edited;
+          if (!wrong) actions_.push_back(action::SetThresholds{memory_.edited});
         }
-        ImGui::SameLine(x + px(240));
-        ImGui::SetNextItemWidth(px(90));
-        double value = field.get(memory_.edited);
-        if (ImGui::InputDouble("##value", &value, 0, 0, "%g")) {
-          field.set(memory_.edited, std::clamp(value, field.least, field.most));
-        }
-        changed = changed || ImGui::IsItemDeactivatedAfterEdit();
-        ImGui::SameLine(x + px(340));
-        TextStyle style(theme().small, colour::kFaint);
-        ImGui::TextUnformatted(field.unit);
         ImGui::PopID();
       }
       ImGui::Dummy({0, px(4)});
       if (text_button("##usual", "As they were", ButtonLook::Plain, false,
-                      "All thresholds as taskscope came with them")) {
+                      "All thresholds as taskscope comes with them")) {
         memory_.edited = analysis::Thresholds{};
-        changed = true;
+        memory_.wrong.clear();
+        actions_.push_back(action::SetThresholds{memory_.edited});
       }
-      if (changed) actions_.push_back(action::SetThresholds{memory_.edited});
+      if (!memory_.wrong.empty()) {
+        TextStyle style(theme().small, colour::kTrouble);
+        ImGui::PushTextWrapPos(px(430));
+        ImGui::TextUnformatted(memory_.wrong.c_str());
+        ImGui::PopTextWrapPos();
+      }
       ImGui::EndPopup();
     }
     ImGui::PopStyleVar();
@@ -310,6 +320,25 @@ class Drawing {
     ImGui::Dummy({0, px(5)});
     draw_place(is);
     ImGui::Dummy({0, px(8)});
+    if (is.evidence == Evidence::Graph) {
+      // In a low pane the graph says it all; in a high one the tasks follow.
+      const ImVec2 room = ImGui::GetContentRegionAvail();
+      const bool low = room.y < px(430);
+      const float tall = low ? room.y - px(2) : std::round(room.y * 0.6f);
+      draw_graph(input_.graph, graph_, {room.x, std::max(tall, px(90))}, actions_);
+      if (low) {
+        ImGui::PopStyleVar();
+        ImGui::EndChild();
+        return;
+      }
+      ImGui::Dummy({0, px(10)});
+    }
+    const InspectorView* native = input_.inspector;
+    if (is.evidence == Evidence::NativeStack && native != nullptr &&
+        (!native->native.empty() || !native->native_problem.empty())) {
+      draw_native(*native, actions_);
+      ImGui::Dummy({0, px(10)});
+    }
     draw_tasks("Tasks", is.tasks, is.more_tasks);
     if (!is.others.empty()) draw_tasks("Held up by", is.others, 0);
     if (!is.resources.empty()) draw_resources(is);
@@ -439,14 +468,16 @@ class Drawing {
 
   const ProblemsInput& input_;
   ProblemsMemory& memory_;
+  GraphMemory& graph_;
   Actions& actions_;
   ImVec2 at_{}, room_{};
 };
 
 }  // namespace
 
-void draw_problems(const ProblemsInput& input, ProblemsMemory& memory, Actions& actions) {
-  Drawing(input, memory, actions).run();
+void draw_problems(const ProblemsInput& input, ProblemsMemory& memory, GraphMemory& graph,
+                   Actions& actions) {
+  Drawing(input, memory, graph, actions).run();
 }
 
 }  // namespace taskscope::console::panels

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "taskscope/console/panels/actions.h"
+#include "taskscope/console/panels/graph_panel.h"
 #include "taskscope/console/panels/problems_layout.h"
 
 namespace taskscope::console::panels {
@@ -12,6 +13,7 @@ struct ProblemsInput {
   const ProblemsView* view = nullptr;
   const EvidenceView* evidence = nullptr;    ///< null: no finding is selected
   const InspectorView* inspector = nullptr;  ///< of the selected task: its native stack
+  GraphInput graph;                          ///< about the finding
   std::uint64_t selected = 0;                ///< finding_key
   std::optional<analysis::FindingKind> only;
   const analysis::Thresholds* thresholds = nullptr;
@@ -20,10 +22,12 @@ struct ProblemsInput {
 /// Kept between frames; for drawing only.
 struct ProblemsMemory {
   bool scroll_to_selected = false;
-  analysis::Thresholds edited;  ///< in the popup, not applied yet
+  analysis::Thresholds edited;  ///< in the popup
+  std::string wrong;            ///< with what was entered there last
 };
 
 /// Fills what is left of the current ImGui window.
-void draw_problems(const ProblemsInput& input, ProblemsMemory& memory, Actions& actions);
+void draw_problems(const ProblemsInput& input, ProblemsMemory& memory, GraphMemory& graph,
+                   Actions& actions);
 
 }  // namespace taskscope::console::panels

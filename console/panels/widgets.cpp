@@ -228,6 +228,13 @@ void draw_icon(ImDrawList* draw, Icon icon, ImVec2 c, float size, Colour colour)
       }
       break;
     }
+    case Icon::Branch:
+      draw->AddLine({c.x - r * 0.6f, c.y}, {c.x + r * 0.6f, c.y - r * 0.6f}, colour, px(1.3f));
+      draw->AddLine({c.x - r * 0.6f, c.y}, {c.x + r * 0.6f, c.y + r * 0.6f}, colour, px(1.3f));
+      draw->AddCircleFilled({c.x - r * 0.65f, c.y}, r * 0.35f, colour, 10);
+      draw->AddCircleFilled({c.x + r * 0.65f, c.y - r * 0.65f}, r * 0.35f, colour, 10);
+      draw->AddCircleFilled({c.x + r * 0.65f, c.y + r * 0.65f}, r * 0.35f, colour, 10);
+      break;
     case Icon::Target:
       draw->AddCircle(c, r * 0.55f, colour, 16, px(1.4f));
       for (const float d : {-1.0f, 1.0f}) {

@@ -48,6 +48,7 @@ enum class Icon : unsigned char {
   Minor,    ///< a disc with an i
   Rules,    ///< sliders
   Target,   ///< frames something
+  Branch,   ///< who waits for whom
 };
 void draw_icon(ImDrawList* draw, Icon icon, ImVec2 centre, float size, Colour colour);
 

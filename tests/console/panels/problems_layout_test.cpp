@@ -107,18 +107,3 @@ TEST_CASE("problems: every kind has a title, a meaning and a severity") {
     CHECK_FALSE(name_of(severity_of(kind)).empty());
   }
 }
-
-TEST_CASE("problems: each threshold is set and read by its own field") {
-  for (const ThresholdField& field : threshold_fields()) {
-    CAPTURE(field.key);
-    analysis::Thresholds thresholds;
-    const double usual = field.get(thresholds);
-    CHECK(usual >= field.least);
-    CHECK(usual <= field.most);
-    field.set(thresholds, usual * 2);
-    CHECK(field.get(thresholds) == Approx(usual * 2));
-    for (const ThresholdField& other : threshold_fields()) {
-      if (&other != &field) CHECK(other.get(thresholds) == other.get({}));
-    }
-  }
-}
