@@ -1,6 +1,7 @@
 #include "taskscope/console/analysis/diagnosis.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "taskscope/console/analysis/poll_troubles.h"
@@ -38,6 +39,13 @@ bool is_equal(const Finding& a, const Finding& b) {
          a.task_count == b.task_count && a.since_ns == b.since_ns && a.text == b.text;
 }
 
+/// Never 0. Source   FNV-1a, by words.
+std::uint64_t number_of(const std::vector<std::uint64_t>& tasks) {
+  std::uint64_t number = 0xcbf29ce484222325u;
+  for (const auto task : tasks) number = (number ^ task) * 0x100000001b3u;
+  return number | 1;
+}
+
 }  // namespace
 
 void Diagnosis::look(const Model& model) {
@@ -71,15 +79,17 @@ Findings Diagnosis::confirmed_jams(const Model& model) {
       if (is_of_stuck(finding.kind)) kept.push_back(finding);
     return kept;
   }
-  Findings found;
+  std::vector<Jam> likely;
+  std::unordered_set<std::uint64_t> confirmed;  // first tasks of jams that are no lines
   std::unordered_map<std::uint64_t, Stuck> stuck;
   for (auto& jam : find_jams(model, thresholds_)) {
     const bool certain = jam.certainty == Certainty::Certain;
+    const auto cycle = jam.kind == FindingKind::Deadlock ? number_of(jam.tasks) : 0;
     const auto is_unconfirmed = [&](std::uint64_t id) {
       const auto polls = model.tasks().find(id)->polls;
-      Stuck seen{now, now, polls};
+      Stuck seen{now, now, polls, cycle};
       if (const auto before = stuck_.find(id);
-          before != stuck_.end() && before->second.polls == polls)
+          before != stuck_.end() && before->second.polls == polls && before->second.cycle == cycle)
         seen = before->second;
       if (!certain) seen.certain_since_ns = INT64_MAX;
       if (certain && seen.certain_since_ns == INT64_MAX) seen.certain_since_ns = now;
@@ -87,13 +97,20 @@ Findings Diagnosis::confirmed_jams(const Model& model) {
       return now - (certain ? seen.certain_since_ns : seen.suspect_since_ns) < kConfirmNs;
     };
     const auto all = jam.tasks.size();
+    const auto first = jam.tasks.front();
     std::erase_if(jam.tasks, is_unconfirmed);
     unconfirmed_ = unconfirmed_ || jam.tasks.size() != all;
     // Half a cycle is none; of those in a line, each is stuck for itself.
     if (jam.tasks.empty() || (jam.kind == FindingKind::Deadlock && jam.tasks.size() != all))
       continue;
-    found.push_back(finding_of(model, jam, thresholds_));
+    if (jam.kind != FindingKind::StuckBehind) confirmed.insert(first);
+    likely.push_back(std::move(jam));
   }
+  // Where a lock moves, another holder may seem stuck at each look, and the same tasks behind it.
+  Findings found;
+  for (const auto& jam : likely)
+    if (jam.kind != FindingKind::StuckBehind || confirmed.contains(jam.others.front()))
+      found.push_back(finding_of(model, jam, thresholds_));
   stuck_ = std::move(stuck);
   return found;
 }

@@ -14,10 +14,10 @@ namespace taskscope::console::analysis {
 /// same findings, live and from a file. Not thread-safe; as cheap as a comparison when nothing is
 /// due.
 ///
-/// What is stuck is named once two looks 100 ms apart have found the same tasks stuck, and none of
-/// them was polled between. Where records were lost, nobody is called stuck before a walk over the
-/// living has put the model right and a while has passed without more losses; what was found before
-/// stays until then.
+/// What is stuck is named once two looks 100 ms apart have found the same tasks stuck (a deadlock:
+/// the same cycle), and none of them was polled between. Where records were lost, nobody is called
+/// stuck before a walk over the living has put the model right and a while has passed without more
+/// losses; what was found before stays until then.
 ///
 /// A finding keeps its identity, and since when it is, as long as it is found again: of a kind, a
 /// deadlock by its tasks, those stuck behind by whom they wait for, others by place and resources.
@@ -45,6 +45,7 @@ class Diagnosis {
   struct Stuck {
     std::int64_t suspect_since_ns = 0, certain_since_ns = 0;
     std::uint64_t polls = 0;
+    std::uint64_t cycle = 0;  // a number for the members of its deadlock; 0: it is in none
   };
 
   [[nodiscard]] Findings confirmed_jams(const session::Model& model);

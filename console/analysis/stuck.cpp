@@ -429,11 +429,15 @@ class Search {
         if (leaf.source >= kNobody || sources_[leaf.source].live[level]) continue;
         const auto givers = givers_of(sources_[leaf.source]);
         const auto is_gone = [](const SourceGiver& one) { return one.state == GiverState::Gone; };
-        if (!std::all_of(givers.begin(), givers.end(), is_gone)) continue;
+        const bool orphaned = sources_[leaf.source].needs_all
+                                  ? std::any_of(givers.begin(), givers.end(), is_gone)
+                                  : std::all_of(givers.begin(), givers.end(), is_gone);
+        if (!orphaned) continue;
         const auto [jam, fresh] = by_source.try_emplace(leaf.source, 0);
         if (fresh) {
           jam->second = add_jam(FindingKind::Orphan, level);
-          for (const auto& giver : givers) jams_.back().others.push_back(giver.task);
+          for (const auto& giver : givers)
+            if (is_gone(giver)) jams_.back().others.push_back(giver.task);
         }
         put(jam->second, number, leaf.wait->site, sources_[leaf.source].resource);
         break;
