@@ -179,15 +179,12 @@ std::string native_words(const session::NativeStack& stack) {
     return stack.in_kernel && !stack.system_call.empty() ? "in " + stack.system_call
                                                          : std::string{};
   std::string text = "in " + leaf->function;
-  // The one to look at: the first that has a place in the source.
-  const auto own = std::find_if(leaf, stack.frames.end(), [](const session::NativeFrame& frame) {
-    return !frame.function.empty() && !frame.file.empty() && frame.line != 0;
-  });
+  const auto* const own = session::own_frame(stack);
   const auto place = [](const session::NativeFrame& frame) {
     return " (" + frame.file + ":" + std::to_string(frame.line) + ")";
   };
-  if (own == stack.frames.end()) return text;
-  if (own != leaf) text += ", called from " + own->function;
+  if (own == nullptr) return text;
+  if (own != &*leaf) text += ", called from " + own->function;
   return text + place(*own);
 }
 

@@ -1,6 +1,7 @@
 #include "taskscope/console/session/native_stacks.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace taskscope::console::session {
 namespace {
@@ -14,7 +15,26 @@ void cut(std::string& text) {
   if (text.size() > kTextBytes) text.resize(kTextBytes);
 }
 
+/// Libraries and headers as systems install them; their debug information names files below where
+/// they were built.
+bool is_of_the_system(const NativeFrame& frame) {
+  const auto lies_in = [](const std::string& path, std::initializer_list<const char*> folders) {
+    return std::any_of(folders.begin(), folders.end(),
+                       [&](const char* folder) { return path.starts_with(folder); });
+  };
+  return lies_in(frame.module, {"/lib", "/usr/lib", "[vdso]"}) ||
+         lies_in(frame.file, {"/usr/include/", "/usr/lib/"});
+}
+
 }  // namespace
+
+const NativeFrame* own_frame(const NativeStack& stack) {
+  for (const auto& frame : stack.frames)
+    if (!frame.function.empty() && !frame.file.empty() && frame.line != 0 &&
+        !is_of_the_system(frame))
+      return &frame;
+  return nullptr;
+}
 
 void NativeStacks::add(std::vector<protocol::Module>&& modules) {
   for (auto& module : modules) {

@@ -40,6 +40,10 @@ struct NativeStack {
   std::string problem;              ///< why there are no frames; empty: there are
 };
 
+/// The frame to look at: the first, from the leaf, of code that did not come with the system. Null
+/// where none has a name and a place in the source.
+[[nodiscard]] const NativeFrame* own_frame(const NativeStack& stack);
+
 /// Bounded: the newest polls stay. References live until the next add.
 class NativeStacks {
  public:
