@@ -360,11 +360,15 @@ void Scheduler::finish(task::Header& task, observe::Ticks now) noexcept {
     case task::State::Ended::WakeJoiner:
       break;
   }
-  task::Header* joiner = task.join_task;
-  const auto branch = task.join_branch;
-  task::report_wake(*joiner, branch, observe::ResourceId::None);
-  task::submit(joiner->notify(branch));
-  joiner->drop_reference();
+  if (task.has_completion) {
+    task.completion->completed();
+  } else {
+    task::Header* joiner = task.join_task;
+    const auto branch = task.join_branch;
+    task::report_wake(*joiner, branch, observe::ResourceId::None);
+    task::submit(joiner->notify(branch));
+    joiner->drop_reference();
+  }
   task.drop_reference();
 }
 

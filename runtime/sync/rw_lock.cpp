@@ -15,6 +15,7 @@ observe::Holder RwHold::holder() const noexcept {
   holder.task = task_;
   // A thread that runs no task has no id to be certain of.
   holder.certain = certain_ && task_ != TaskId::None;
+  holder.role = exclusive_ ? "writes" : "reads";
   return holder;
 }
 

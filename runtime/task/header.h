@@ -66,6 +66,16 @@ struct Label {
   std::vector<std::pair<std::string, std::string>> fields;
 };
 
+/// Told of a task's end, in the place of a task that awaits it.
+class Completion {
+ public:
+  /// Once, on the thread that ended the task, with no lock held.
+  virtual void completed() noexcept = 0;
+
+ protected:
+  ~Completion() = default;
+};
+
 class alignas(16) Header {
  public:
   State state;
@@ -82,7 +92,11 @@ class alignas(16) Header {
   Arm* arms = nullptr;  ///< live arms, newest first; owner of kRunning only
   /// Branches named by a wake, as bits of (id mod 64): a hint that says which branches to ask.
   std::atomic<std::uint64_t> ready{0};
-  Header* join_task = nullptr;  ///< the task that awaits this one; owned as State::kJoinWaker says
+  union {
+    Header* join_task =
+        nullptr;             ///< the task that awaits this one; owned as State::kJoinWaker says
+    Completion* completion;  ///< likewise, if has_completion
+  };
   Label* label = nullptr;
   // Written by the owner of kRunning, read by anybody: relaxed, they publish nothing.
   std::atomic<std::uint32_t> polls{0};
@@ -97,8 +111,9 @@ class alignas(16) Header {
   TaskKind kind = TaskKind::Task;
   observe::RuntimeId runtime = observe::RuntimeId::None;
   observe::Outcome outcome = observe::Outcome::Done;
-  bool body_done = false;  ///< the body ran to its end in this poll
-  bool yielded = false;    ///< the branch that ran last asked to run again
+  bool has_completion = false;  ///< fits join_task
+  bool body_done = false;       ///< the body ran to its end in this poll
+  bool yielded = false;         ///< the branch that ran last asked to run again
   bool out_of_budget = false;
   std::uint8_t budget = 0;  ///< awaits left in this poll
 

@@ -12,6 +12,11 @@
 
 namespace taskscope::runtime {
 
+namespace sync {
+template <class T>
+class JoinSet;
+}
+
 /// Thrown by `co_await handle` when the task was aborted, or its runtime shut down, before it
 /// ended.
 class Cancelled : public std::runtime_error {
@@ -171,6 +176,8 @@ class [[nodiscard]] JoinHandle {
   void detach() && noexcept { const JoinHandle dropped = std::move(*this); }
 
  private:
+  template <class U>
+  friend class sync::JoinSet;
   task::Reference task_;
   Take take_;
 };

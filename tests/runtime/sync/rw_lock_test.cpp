@@ -241,6 +241,7 @@ TEST_CASE("watchers see an rwlock, who holds it how surely, and who waits for wh
   REQUIRE(seen->holders.size() == 4);
   CHECK(std::count_if(seen->holders.begin(), seen->holders.end(),
                       [](const SeenHolder& holder) { return holder.certain; }) == 3);
+  CHECK(seen->holders[0].role == "reads");
   for (const auto& handle : handles)
     CHECK(std::count_if(seen->holders.begin(), seen->holders.end(),
                         [&](const SeenHolder& holder) { return holder.task == handle.id(); }) == 1);
