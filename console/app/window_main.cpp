@@ -169,6 +169,7 @@ int run_screenshot(const ScreenshotOptions& options) {
   if (workspace.session() != nullptr) {
     workspace.tick(now_ms(), kPumpNs);
     if (options.view == "inspector") workspace.select_busiest();
+    if (options.view == "resources") workspace.select_contended();
     if (shows_worst(options.view)) workspace.select_worst();
   }
   // Layouts settle within a few frames. A live target goes on while they are drawn; the start

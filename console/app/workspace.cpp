@@ -7,6 +7,7 @@
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <tuple>
 
 #include "taskscope/console/analysis/why.h"
 #include "taskscope/console/app/editor.h"
@@ -611,6 +612,22 @@ void Workspace::select_busiest() {
   if (busiest->call_group != session::kNone) {
     timeline_.expanded.insert(panels::group_key(busiest->call_group));
   }
+}
+
+void Workspace::select_contended() {
+  if (session_ == nullptr || selected_resource_ != 0) return;
+  const session::Resource* most = nullptr;
+  const auto rank = [](const session::Resource& is) {
+    return std::tuple(!is.holders.empty() && is.waiters > 0, is.waiters, is.waits_ever);
+  };
+  for (const auto& [id, resource] : session_->model().resources()) {
+    if (resource.dropped != 0) continue;
+    if (most == nullptr || rank(resource) > rank(*most) ||
+        (rank(resource) == rank(*most) && id < most->id)) {
+      most = &resource;
+    }
+  }
+  if (most != nullptr) do_action(panels::action::SelectResource{most->id});
 }
 
 std::string Workspace::recording_path() const {

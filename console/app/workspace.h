@@ -80,6 +80,8 @@ class Workspace {
   }
   /// Selects the task that was busiest and opens its group, where none is selected.
   void select_busiest();
+  /// Selects the resource that most wait for, where none is selected.
+  void select_contended();
   /// Selects the worst finding, where none is selected. False where there is none.
   bool select_worst();
   /// Everything is computed anew at the next tick, however recent: before a picture is taken.

@@ -1,5 +1,7 @@
 #include "taskscope/console/panels/names.h"
 
+#include <algorithm>
+
 #include "taskscope/console/panels/format.h"
 
 namespace taskscope::console::panels {
@@ -403,6 +405,28 @@ std::string lane_name(const session::Lane& lane) {
   }
   if (!lane.name.empty()) return lane.name;
   return lane.tid != 0 ? "thread " + std::to_string(lane.tid) : "ring " + std::to_string(lane.ring);
+}
+
+std::string lane_name(const session::Model& model, const session::Lane& lane) {
+  std::string name = lane_name(lane);
+  if (lane.worker != 0 && !lane.samples.empty() && model.runtimes().size() > 1) {
+    name += " of runtime " + std::to_string(lane.samples.back().sample.runtime);
+  }
+  return name;
+}
+
+SampledPoll sampled_poll(const session::Lane& lane) {
+  if (lane.current_task != 0 || lane.parked_from != 0 || lane.samples.empty()) return {};
+  const session::WorkerPoint& last = lane.samples.back();
+  if (last.sample.current_task == 0 || last.sample.parked) return {};
+  // The number counts up with every poll.
+  const auto first = std::partition_point(
+      lane.samples.begin(), lane.samples.end(), [&](const session::WorkerPoint& point) {
+        return point.sample.poll_sequence < last.sample.poll_sequence;
+      });
+  const bool recorded_since = !lane.polls.empty() && lane.polls.last_end() > first->ticks;
+  if (first->ticks == last.ticks || recorded_since) return {};
+  return {last.sample.current_task, first->ticks, last.ticks};
 }
 
 }  // namespace taskscope::console::panels

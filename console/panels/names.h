@@ -58,5 +58,14 @@ struct StateText {
 [[nodiscard]] std::string site_function(const session::Model& model, std::uint32_t site);
 /// "worker 0", or the thread's name.
 [[nodiscard]] std::string lane_name(const session::Lane& lane);
+/// The same, with the runtime's number where there are several.
+[[nodiscard]] std::string lane_name(const session::Model& model, const session::Lane& lane);
+
+/// A poll that began before the records of its worker and did not end since: only samples tell.
+struct SampledPoll {
+  std::uint64_t task = 0;          ///< 0: there is none
+  std::uint64_t from = 0, to = 0;  ///< ticks of the first and the last sample that saw it
+};
+[[nodiscard]] SampledPoll sampled_poll(const session::Lane& lane);
 
 }  // namespace taskscope::console::panels

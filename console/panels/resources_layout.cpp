@@ -55,16 +55,24 @@ std::unordered_map<std::uint64_t, std::uint64_t> longest_waits(const session::Mo
   std::size_t looked = 0;
   const session::TaskTable& tasks = model.tasks();
   const auto groups = tasks.await_groups();
-  // Every place gets its share, so that a crowd at one does not hide the others.
-  const std::size_t share = groups.empty() ? 0 : std::max<std::size_t>(64, look_at / groups.size());
-  for (const session::AwaitGroup& group : groups) {
+  // Every place gets its share, so that a crowd at one does not hide the others: what small ones
+  // leave goes to those that follow.
+  std::vector<std::uint32_t> by_size(groups.size());
+  for (std::uint32_t i = 0; i < by_size.size(); ++i) by_size[i] = i;
+  std::sort(by_size.begin(), by_size.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return groups[a].waiting != groups[b].waiting ? groups[a].waiting < groups[b].waiting : a < b;
+  });
+  for (std::size_t i = 0; i < by_size.size(); ++i) {
+    const session::AwaitGroup& group = groups[by_size[i]];
+    const std::size_t share = (look_at - std::min(look_at, looked)) / (by_size.size() - i);
     std::size_t here = 0;
     for (std::uint32_t slot = group.longest_waiting; slot != session::kNone;
          slot = tasks.next_waiting_of_await(slot)) {
-      if (here++ >= share || looked++ >= look_at) {
+      if (here++ >= share) {
         cut = true;
         break;
       }
+      ++looked;
       const session::Task* task = tasks.at(slot);
       if (task == nullptr) continue;
       for (const session::Wait& wait : task->waits) {
@@ -265,7 +273,7 @@ class Builder {
       GroupRow row{.key = group.key, .expanded = order_.expanded.contains(group.key)};
       row.cells.resize(kResourceColumns);
       cell(row, ResourceColumn::Kind) = name_of(first.kind);
-      cell(row, ResourceColumn::Name) = count_text(group.members.size());
+      cell(row, ResourceColumn::Name) = "× " + count_text(group.members.size());
       if (group.live < group.members.size()) {
         cell(row, ResourceColumn::Name) += ", " + count_text(group.live) + " live";
       }

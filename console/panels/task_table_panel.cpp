@@ -8,6 +8,7 @@
 
 #include "taskscope/console/panels/format.h"
 #include "taskscope/console/panels/names.h"
+#include "taskscope/console/panels/task_table_groups_panel.h"
 #include "taskscope/console/panels/widgets.h"
 
 namespace taskscope::console::panels {
@@ -50,6 +51,7 @@ void draw_tools(const TaskTableInput& input, TaskTableMemory& memory, Actions& a
   ImGui::SetNextItemWidth(field);
   if (ImGui::InputTextWithHint("##filter", "Filter: words, state:waiting, at:file, -not",
                                memory.filter, sizeof memory.filter)) {
+    memory.by = Grouping::None;
     actions.push_back(action::FilterTasks{memory.filter});
   }
   ImGui::PopStyleVar();
@@ -57,21 +59,42 @@ void draw_tools(const TaskTableInput& input, TaskTableMemory& memory, Actions& a
             colour::kFaint);
 
   float x = at.x + px(12) + field + px(10);
-  const auto choice = [&](const char* id, std::string_view label, Shown which) {
+  const auto choice = [&](const char* id, std::string_view label, bool on) {
+    const float wide = button_width(false, label);
+    if (x + wide > at.x + width - px(8)) return false;
     ImGui::SetCursorScreenPos({x, at.y});
-    if (text_button(id, label, ButtonLook::Quiet, input.order->shown == which)) {
+    const bool clicked = text_button(id, label, ButtonLook::Quiet, on);
+    x += wide + px(2);
+    return clicked;
+  };
+  const auto shown = [&](const char* id, std::string_view label, Shown which) {
+    if (choice(id, label, memory.by == Grouping::None && input.order->shown == which)) {
+      memory.by = Grouping::None;
       actions.push_back(action::ShowTasks{which});
     }
-    x += button_width(false, label) + px(2);
   };
-  choice("##all", "All", Shown::All);
-  choice("##live", "Live", Shown::Live);
-  choice("##done", "Done", Shown::Done);
+  shown("##all", "All", Shown::All);
+  shown("##live", "Live", Shown::Live);
+  shown("##done", "Done", Shown::Done);
+  x += px(12);
+  const auto grouped = [&](const char* id, std::string_view label, Grouping by) {
+    if (!choice(id, label, memory.by == by)) return;
+    memory.by = by;
+    memory.group_order = {};
+    memory.groups_at_s = -1;
+  };
+  grouped("##by call site", "By call site", Grouping::CallSite);
+  grouped("##by await site", "By await site", Grouping::AwaitSite);
 
   const std::size_t listed = input.layout->rows().size(), of = input.layout->considered();
   std::string count = count_text(listed);
   if (listed != of) count += " of " + count_text(of);
   count += of == 1 ? " task" : " tasks";
+  if (memory.by != Grouping::None) {
+    count = count_text(memory.groups.things) +
+            (memory.by == Grouping::AwaitSite ? " wait at " : " live, of ") +
+            count_text(memory.groups.groups) + (memory.groups.groups == 1 ? " place" : " places");
+  }
   const float room = at.x + width - px(14) - x - px(8);
   draw_text(ImGui::GetWindowDrawList(), theme().small, colour::kDim,
             {x + px(8), at.y + std::floor((height - theme().small->FontSize) / 2)}, room, count,
@@ -194,7 +217,25 @@ void draw_row(const session::Model& model, const session::Task& task, const Task
 void draw_task_table(const session::Model& model, const TaskTableInput& input,
                      TaskTableMemory& memory, Actions& actions) {
   if (!input.frozen) memory.cells.clear();
+  // A filter is for the flat list.
+  if (input.focus_filter) memory.by = Grouping::None;
+  if (memory.by != Grouping::None) {
+    const double now_s = ImGui::GetTime();
+    const bool asked =
+        memory.groups_by != memory.by || !(memory.groups_order == memory.group_order);
+    if (memory.groups_at_s < 0 || asked || (!input.frozen && now_s - memory.groups_at_s >= 0.5)) {
+      memory.groups = grouped_tasks(model, memory.by, memory.group_order);
+      memory.groups_by = memory.by;
+      memory.groups_order = memory.group_order;
+      memory.groups_at_s = now_s;
+    }
+  }
   draw_tools(input, memory, actions);
+  if (memory.by != Grouping::None) {
+    memory.rows_in_sight = 0;
+    draw_groups("##task groups scroll", memory.groups, memory.group_order, input.selected, actions);
+    return;
+  }
   const ImVec2 room = ImGui::GetContentRegionAvail();
   if (room.y < px(60)) return;
   ImGui::PushStyleVar(ImGuiStyleVar_CellPadding, ImVec2(px(7), px(3.5f)));

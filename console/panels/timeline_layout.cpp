@@ -202,6 +202,7 @@ class SceneBuilder {
                                            .open = poll.open});
       if (group != session::kNone) by_group_[group].push_back(item);
       if (!visible) continue;
+      const bool worker = model_.lanes()[row.lane]->worker != 0;
       const double length =
           static_cast<double>(std::max<std::int64_t>(poll.to_ns - poll.from_ns, 1));
       const float height =
@@ -212,13 +213,38 @@ class SceneBuilder {
               {.y_px = strip_y + strip_height - height,
                .height_px = height,
                .fill = colour_of_group(group),
-               .hatched = poll.polls == 1 && holds_up(poll.from_ns, poll.to_ns),
-               .blocking = poll.open && holds_up(poll.from_ns, poll.to_ns),
+               .hatched = worker && poll.polls == 1 && holds_up(poll.from_ns, poll.to_ns),
+               .blocking = worker && poll.open && holds_up(poll.from_ns, poll.to_ns),
                .kind = BoxKind::Poll,
                .row = index,
                .item = item});
     }
+    if (visible) add_sampled_poll(index, strip_y, strip_height);
     if (visible) add_depths(index, strip_y + strip_height + px(2), px(kDepthPx) - px(2));
+  }
+
+  /// A worker that was stuck in a poll before anything was recorded records nothing, ever.
+  void add_sampled_poll(std::uint32_t index, float y_px, float height_px) {
+    const SampledPoll poll = sampled_poll(*model_.lanes()[rows_[index].lane]);
+    if (poll.task == 0) return;
+    const std::int64_t from = model_.clock().ns(poll.from), to = model_.now_ns();
+    const std::uint32_t item = add_item({.from_ns = from,
+                                         .to_ns = to,
+                                         .busy_ns = to - from,
+                                         .task = poll.task,
+                                         .polls = 1,
+                                         .lane = rows_[index].lane,
+                                         .open = true,
+                                         .sampled = true});
+    add_box(from, to,
+            {.y_px = y_px,
+             .height_px = height_px,
+             .fill = colour_of_group(group_of(poll.task)),
+             .hatched = holds_up(from, to),
+             .blocking = holds_up(from, to),
+             .kind = BoxKind::Poll,
+             .row = index,
+             .item = item});
   }
 
   /// The highest depth in each resolved width: peaks are what one looks for.
@@ -272,12 +298,14 @@ class SceneBuilder {
       for (const std::uint32_t number : found->second) {
         const TimelineItem& item = scene_.items[number];
         if (item.polls == 1 && item.to_ns - item.from_ns >= resolution_ns_) {
+          const bool worker =
+              item.lane < model_.lanes().size() && model_.lanes()[item.lane]->worker != 0;
           add_box(item.from_ns, item.to_ns,
                   {.y_px = y_px,
                    .height_px = height,
                    .fill = site_colour(row.group),
-                   .hatched = holds_up(item.from_ns, item.to_ns),
-                   .blocking = item.open && holds_up(item.from_ns, item.to_ns),
+                   .hatched = worker && holds_up(item.from_ns, item.to_ns),
+                   .blocking = worker && item.open && holds_up(item.from_ns, item.to_ns),
                    .kind = BoxKind::Poll,
                    .row = i,
                    .item = number});
@@ -356,7 +384,10 @@ class SceneBuilder {
       switch (slice.state) {
         case TaskState::Running: {
           if (slice.polls <= 1) {
-            bar(slice, 0, 1, colour::kPolling, holds_up(slice.from_ns, slice.to_ns), item);
+            const bool worker =
+                slice.lane < model_.lanes().size() && model_.lanes()[slice.lane]->worker != 0;
+            bar(slice, 0, 1, colour::kPolling, worker && holds_up(slice.from_ns, slice.to_ns),
+                item);
             if (!scene_.boxes.empty() && scene_.boxes.back().item == item) {
               scene_.boxes.back().blocking = slice.open && scene_.boxes.back().hatched;
             }
@@ -554,8 +585,8 @@ std::vector<TimelineRow> timeline_rows(const session::Model& model, const Timeli
         kSectionPx);
     for (const std::uint32_t index : lanes) {
       const session::Lane& lane = *model.lanes()[index];
-      TimelineRow row{.kind = RowKind::Worker, .lane = index, .label = lane_name(lane)};
-      if (lane.current_task != 0) {
+      TimelineRow row{.kind = RowKind::Worker, .lane = index, .label = lane_name(model, lane)};
+      if (lane.current_task != 0 || sampled_poll(lane).task != 0) {
         row.detail = "polling";
       } else if (lane.parked_from != 0) {
         row.detail = "parked";

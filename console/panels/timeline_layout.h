@@ -92,6 +92,7 @@ struct TimelineItem {
   protocol::LossCause cause = protocol::LossCause::RingFull;
   std::uint64_t lost = 0;
   bool open = false;
+  bool sampled = false;  ///< only samples tell of it: it began before the first one
 };
 
 /// Queue depth of a worker over time, as steps.

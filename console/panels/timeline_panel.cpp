@@ -756,13 +756,14 @@ class Drawing {
                item.wait != session::kWaitUnknown) {
       tooltip_line("then", wait_text(kinds[item.wait]));
     }
-    tooltip_line(item.open        ? "so far"
+    tooltip_line(item.sampled     ? "at least"
+                 : item.open      ? "so far"
                  : item.polls > 1 ? "span"
                                   : "duration",
                  duration_text(length));
     tooltip_line("from", axis_text(item.from_ns, 1000));
     if (item.lane < model_.lanes().size()) {
-      tooltip_line("on", lane_name(*model_.lanes()[item.lane]));
+      tooltip_line("on", lane_name(model_, *model_.lanes()[item.lane]));
     }
     if (box.hatched && box.kind != BoxKind::Gap) {
       {

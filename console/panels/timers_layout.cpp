@@ -10,6 +10,7 @@ namespace taskscope::console::panels {
 namespace {
 
 constexpr float kStripPx = 17;
+constexpr std::int64_t kLateNs = 10'000'000;
 constexpr int kRates = 2;  // fired, fired late
 
 /// A level's slots are 64 times as long as those of the level below; the first are 1 ms.
@@ -191,7 +192,10 @@ TableView next_timer_table(const session::Model& model, const NextTimers& timers
                    {timer.site == 0 ? "–" : site_place(model, timer.site), 0},
                    {duration_text(since), static_cast<double>(since)}},
          .on_click = action::SelectTask{timer.task},
-         .dot = due < 0 ? colour::kTrouble : colour::kWaitTimer});
+         // A tick late is how timers are.
+         .dot = due < -kLateNs ? colour::kTrouble
+                : due < 0      ? colour::kScheduled
+                               : colour::kWaitTimer});
   }
   table.more = timers.count() - std::min(timers.count(), timers.soonest().size());
   return table;

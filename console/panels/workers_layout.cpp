@@ -114,21 +114,25 @@ void worker_strips(const session::Model& model, const session::Lane& lane,
 
 ChartRow worker_row(const session::Model& model, const session::Lane& lane,
                     const WorkersOptions& options, bool filled) {
-  ChartRow row{.title = lane_name(lane)};
-  const bool polling = lane.current_task != 0, parked = lane.parked_from != 0;
+  ChartRow row{.title = lane_name(model, lane)};
+  // A worker that was stuck in a poll before anything was recorded records nothing.
+  const SampledPoll sampled = sampled_poll(lane);
+  const std::uint64_t polled = lane.current_task != 0 ? lane.current_task : sampled.task;
+  const bool polling = polled != 0, parked = lane.parked_from != 0;
   row.dot = polling ? colour::kPolling : parked ? colour::kDone : colour::kScheduled;
   row.subtitle = polling ? "polling" : parked ? "parked" : "looking for work";
   if (polling) {
-    const session::Task* task = model.tasks().find(lane.current_task);
-    row.task = lane.current_task;
-    row.subtitle =
-        task != nullptr ? task_title(model, *task) : "task " + std::to_string(lane.current_task);
-    const std::string id = std::to_string(lane.current_task);
+    const session::Task* task = model.tasks().find(polled);
+    row.task = polled;
+    const std::string id = std::to_string(polled);
+    row.subtitle = task != nullptr ? task_title(model, *task) : "task " + id;
     if (!row.subtitle.ends_with(id)) row.subtitle += "  " + id;
-    const std::int64_t runs = model.now_ns() - model.clock().ns(lane.current_from);
+    const std::uint64_t begun = lane.current_task != 0 ? lane.current_from : sampled.from;
+    const std::int64_t runs = std::max<std::int64_t>(model.now_ns() - model.clock().ns(begun), 0);
     row.warn = runs >= options.long_poll_ns;
-    row.note =
-        (row.warn ? "blocks for " : "polls for ") + duration_text(std::max<std::int64_t>(runs, 0));
+    row.note = row.warn ? "blocks for " : "polls for ";
+    if (lane.current_task == 0) row.note += "at least ";
+    row.note += duration_text(runs);
     if (row.warn) row.dot = colour::kTrouble;
   } else if (parked) {
     row.note = "for " + duration_text(std::max<std::int64_t>(
@@ -177,15 +181,26 @@ ChartRow worker_row(const session::Model& model, const session::Lane& lane,
                  {"of those late", count(is.timers_late)},
                  {"latest by", duration_text(static_cast<std::int64_t>(is.late_max_ns))}};
   }
-  if (filled) worker_strips(model, lane, options, row);
+  if (!filled) return row;
+  worker_strips(model, lane, options, row);
+  if (sampled.task != 0 && options.chart.width_px >= 1) {
+    const auto width = static_cast<double>(options.chart.width_px);
+    const double from = options.chart.view.x(model.clock().ns(sampled.from), width);
+    const double to = options.chart.view.x(model.now_ns(), width);
+    if (to > 0 && from < width) {
+      row.strips[0].steps.push_back(
+          {static_cast<float>(std::max(from, 0.0)), static_cast<float>(std::min(to, width)), 1});
+    }
+  }
   return row;
 }
 
 ChartRow runtime_row(const session::Model& model, std::span<const session::RuntimePoint> samples,
-                     std::string title, std::vector<ChartStrip> strips,
+                     std::string title, std::string subtitle, std::vector<ChartStrip> strips,
                      const std::vector<std::uint64_t (*)(const protocol::RuntimeSample&)>& levels,
                      const WorkersOptions& options, bool filled) {
-  ChartRow row{.title = std::move(title), .strips = std::move(strips)};
+  ChartRow row{
+      .title = std::move(title), .subtitle = std::move(subtitle), .strips = std::move(strips)};
   for (std::size_t i = 0; i < levels.size(); ++i) {
     row.strips[i].value = count_text(levels[i](samples.back().sample));
   }
@@ -223,9 +238,10 @@ std::vector<ChartRow> worker_rows(const session::Model& model, const WorkersOpti
   for (const std::uint32_t runtime : runtimes) {
     const auto samples = model.runtime_samples(runtime);
     if (samples.empty()) continue;
-    const std::string of = runtimes.size() > 1 ? " of runtime " + std::to_string(runtime) : "";
+    const std::string number = " " + std::to_string(runtime);
+    const bool several = runtimes.size() > 1;
     rows.push_back(
-        runtime_row(model, samples, "Blocking pool" + of,
+        runtime_row(model, samples, "Blocking pool", several ? "of runtime" + number : "",
                     {{.label = "threads", .colour = rgb(0xb08968), .height_px = kStripPx},
                      {.label = "idle", .colour = rgb(0x6d7b8c), .height_px = kStripPx},
                      {.label = "queue", .colour = colour::kScheduled, .height_px = kStripPx}},
@@ -234,7 +250,7 @@ std::vector<ChartRow> worker_rows(const session::Model& model, const WorkersOpti
                      [](const Sample& is) -> std::uint64_t { return is.blocking_queue; }},
                     options, filled()));
     rows.push_back(runtime_row(
-        model, samples, "Runtime" + of,
+        model, samples, several ? "Runtime" + number : "Runtime", "",
         {{.label = "injection queue", .colour = colour::kScheduled, .height_px = kStripPx},
          {.label = "live tasks", .colour = colour::kAccent, .height_px = kStripPx},
          {.label = "I/O sources", .colour = colour::kWaitIo, .height_px = kStripPx}},
