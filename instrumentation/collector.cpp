@@ -157,7 +157,7 @@ void Collector::attend_to_news() {
     demand_ = server_->demand();
     runtime::observe::set_mask(demand_.events);
     is_watched_.store(true, std::memory_order_relaxed);
-    publish_clock_point();
+    publish_clock_rate();
     for (const ConsumerId consumer : arrivals) {
       observe_from(consumer, since);
       census_->request(consumer, {.waits = true, .stacks = false});
@@ -624,11 +624,32 @@ void Collector::publish_loss(protocol::Loss loss) {
                    {.is_reliable = true});
 }
 
+void Collector::publish_clock_rate() {
+  const protocol::ClockPoint now = read_clocks();
+  if (now.ticks > first_clock_.ticks)
+    ns_per_tick_ = static_cast<double>(now.monotonic_ns - first_clock_.monotonic_ns) /
+                   static_cast<double>(now.ticks - first_clock_.ticks);
+  // On the line from this program's start to now; none where that is too short for a rate.
+  constexpr std::uint64_t kBeforeNs = 1'000'000;
+  if (now.monotonic_ns - first_clock_.monotonic_ns >= kBeforeNs) {
+    protocol::ClockPoint before = now;
+    before.ticks -= static_cast<std::uint64_t>(static_cast<double>(kBeforeNs) / ns_per_tick_);
+    before.monotonic_ns -= kBeforeNs;
+    before.wall_ns -= kBeforeNs;
+    publish(before);
+  }
+  publish(now);
+}
+
 void Collector::publish_clock_point() {
   const protocol::ClockPoint point = read_clocks();
   if (point.ticks > first_clock_.ticks)
     ns_per_tick_ = static_cast<double>(point.monotonic_ns - first_clock_.monotonic_ns) /
                    static_cast<double>(point.ticks - first_clock_.ticks);
+  publish(point);
+}
+
+void Collector::publish(const protocol::ClockPoint& point) {
   server_->publish([&](std::uint64_t sequence) { return protocol::encode(point, sequence); },
                    {.is_reliable = true});
 }

@@ -71,7 +71,10 @@ class Collector {
   void change_worker(Producer& producer, std::uint32_t worker);
   void report_loss(Producer& producer, const Dropped& so_far, std::uint64_t from, std::uint64_t to);
   void publish_loss(protocol::Loss loss);
+  /// Two points at once, so that whoever comes can convert times before a second has passed.
+  void publish_clock_rate();
   void publish_clock_point();
+  void publish(const protocol::ClockPoint& point);
 
   Producers* producers_;
   Inspectors* inspectors_;

@@ -258,14 +258,15 @@ class Walk {
     if (outermost) own_.reset();
   }
 
-  /// The polls of the task's worker meanwhile; of the waking worker, if that had more to do.
+  /// The polls of the worker that polled it next; of the one that woke it, if that was busy for
+  /// most of the time: it may have been stolen from there.
   void queued(std::uint64_t task, std::uint32_t lane, std::uint32_t other, std::uint64_t from,
               std::uint64_t to) {
     if (from >= to) return;
     auto polls = polls_on(lane, task, from, to);
     if (other != lane && other != kNone) {
       auto theirs = polls_on(other, task, from, to);
-      if (covered(theirs) > covered(polls)) {
+      if (covered(theirs) > std::max(covered(polls), (to - from) / 2)) {
         polls = std::move(theirs);
         lane = other;
       }
