@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::size_t kStackBytes = 128u << 10;  // that are copied; what lies deeper is cut
 constexpr std::chrono::milliseconds kAnswerLimit{20};
+constexpr const char* kNoMemory = "the system does not let the program read its own memory";
 constexpr int kAttempts = 8;
 constexpr std::chrono::microseconds kBetweenAttempts{150};
 
@@ -294,7 +295,8 @@ bool ThreadStacks::copy_waiting(std::int32_t tid, ThreadStack& to, Registers& re
   base_ = before.sp & ~std::uint64_t{7};
   stack_.resize(kStackBytes / sizeof(std::uint64_t));
   const std::size_t got = copy_own_memory(stack_.data(), base_, kStackBytes);
-  if (look_at(tid, after) != Look::Waits || before != after) return false;
+  if (got == 0) to.problem = kNoMemory;
+  if (got == 0 || look_at(tid, after) != Look::Waits || before != after) return false;
   stack_.resize(got / sizeof(std::uint64_t));
   to.in_kernel = true;
   if (before.call >= 0) to.system_call = system_call_name(before.call);
@@ -372,7 +374,7 @@ bool ThreadStacks::copy_running(std::int32_t tid, std::uint64_t waits_before, Th
                 slot.stack.begin() + static_cast<std::ptrdiff_t>(slot.bytes / 8));
   slot.state.store(with_state(question, Slot::Idle), std::memory_order_release);
   if (stack_.empty()) {
-    to.problem = "the system does not let the program read its own memory";
+    to.problem = kNoMemory;
     return false;
   }
   return true;

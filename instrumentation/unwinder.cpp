@@ -570,7 +570,8 @@ class Walk {
       std::size_t expected = 2;
       if (mode != 3 && base == 4) expected += 1;
       if (mode == 1) expected += 1;
-      if (mode == 2 || (mode == 0 && (base == 5 || (base == 4 && (at[2] & 7) == 5)))) expected += 4;
+      if (mode == 2 || (mode == 0 && (base == 5 || (base == 4 && length > 2 && (at[2] & 7) == 5))))
+        expected += 4;
       return expected == length;
     };
     return is_call(2) || is_call(3) || is_call(4) || is_call(6) || is_call(7);

@@ -190,6 +190,7 @@ TEST_CASE("blocking poll: nothing is signalled and no stack taken when nothing b
     }
   };
   CHECK(runtime.block_on(All::of(tasks)) == 50 * 2000);
+  runtime.shutdown();  // before the engine, which has to be told
   engine.finish("over");
   CHECK(console.read_to_end());
   CHECK(console.count<protocol::NativeStack>() == 0);
@@ -213,6 +214,7 @@ TEST_CASE("blocking poll: without stacks nobody looks") {
   }
   what.release();
   runtime.block_on(join(task));
+  runtime.shutdown();  // before the engine, which has to be told
   engine.finish("over");
   CHECK(console.read_to_end());
   CHECK(console.count<protocol::NativeStack>() == 0);

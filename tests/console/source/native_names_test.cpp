@@ -101,6 +101,7 @@ TEST_CASE("native names: a blocked poll has its functions and lines, live and in
   check(live.model());
   what.release();
   runtime.block_on(join(task));
+  runtime.shutdown();  // before the engine, which has to be told
   engine.finish("over");
   live.pump_to_end(10s);
   live.stop_recording();
