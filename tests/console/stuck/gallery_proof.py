@@ -96,11 +96,62 @@ def is_line(plant, finding):
     return key(plant) == key(finding)
 
 
+def is_starved(plant, finding):
+    """Where they wait is known of those that were seen waiting; else it is where they were spawned."""
+    return (finding["certainty"] == plant["certainty"] and finding["others"] == [plant["behind"]]
+            and sorted(finding["tasks"]) == sorted(plant["tasks"])
+            and in_file(finding, plant))
+
+
+def is_slow(plant, finding):
+    return is_line(plant, finding) and sorted(finding["others"]) == sorted(plant["waiting"])
+
+
+def in_file(finding, plant):
+    return finding["where"].rpartition(":")[0] == plant["where"].rpartition(":")[0]
+
+
+def one_finding(is_place):
+    """Of one call site all troubles are one finding: exactly the tasks and resources of all plants.
+    is_place(finding, plant) of one of them."""
+
+    def compare(plants, findings):
+        if len(findings) != 1:
+            return [f"found {len(findings)}, and not 1"] + [line_of(one) for one in findings]
+        finding = findings[0]
+        wrong = []
+        for key in ("tasks", "resources"):
+            planted = sorted({one for plant in plants for one in plant[key]})
+            if known(finding[key]) != known(planted):
+                wrong.append(f"{key}: not found: {sorted(set(planted) - set(finding[key]))}; found, "
+                             f"but not planted: {sorted(set(finding[key]) - set(planted))}")
+        if finding["certainty"] != plants[0]["certainty"]:
+            wrong.append(f"is {finding['certainty']}, and not {plants[0]['certainty']}")
+        if not any(is_place(finding, plant) for plant in plants):
+            wrong.append(f"is at {finding['where']}, and not {plants[0]['where']}")
+        return wrong
+
+    return compare
+
+
+def same_place(finding, plant):
+    return finding["where"] == plant["where"]
+
+
 COMPARE = {
     "deadlock": one_for_one(is_cycle),
     "stuck-behind": one_for_one(is_line),
     "orphan": one_for_one(is_line),
     "lost-waker": all_of_a_place,
+    "slow-consumer": one_for_one(is_slow),
+    "permit-leak": one_for_one(is_line),
+    "starvation": one_for_one(is_starved),
+    "self-wakes": one_finding(same_place),
+    "timer-burst": one_finding(same_place),
+    # The await or call where it happens is known from the native stack, if at all.
+    "large-frame": one_finding(in_file),
+    "blocking-poll": one_finding(in_file),
+    "never-yielded": one_finding(in_file),
 }
 
 STUCK = ("deadlock", "stuck-behind", "orphan", "lost-waker")
@@ -124,6 +175,16 @@ TROUBLES = {
     "stuck-behind": Trouble(),
     "orphan": Trouble(),
     "lost-waker": Trouble(),
+    "slow-consumer": Trouble(judged=("slow-consumer",), batch=10),
+    "lost-permit": Trouble(judged=("permit-leak",)),
+    "self-wakes": Trouble(judged=("self-wakes",), batch=5),
+    "timer-burst": Trouble(judged=("timer-burst",), batch=2),
+    "large-frame": Trouble(judged=("large-frame",)),
+    # Each of these takes a worker for itself.
+    "starved": Trouble(judged=("starvation",), batch=2, load=16),
+    "blocks": Trouble(judged=("blocking-poll",), batch=3, load=0, options=("--workers", "8")),
+    "never-yields": Trouble(judged=("never-yielded",), batch=3, load=16,
+                            options=("--workers", "8")),
 }
 
 DECOYS = {
