@@ -170,6 +170,7 @@ void Workspace::refresh_all() {
   table_ms_ = inspected_ms_ = history_read_ms_ = top_bar_ms_ = memory_ms_ = kLongAgo;
   resources_ms_ = resource_history_ms_ = kLongAgo;
   tables_ms_ = problems_ms_ = graph_ms_ = stack_asked_ms_ = kLongAgo;
+  if (session_ != nullptr) table_.finish(session_->model(), order_);
 }
 
 bool Workspace::show_view(const std::string& name) {
@@ -381,9 +382,10 @@ void Workspace::refresh_graph() {
     return;
   }
   const session::Model& model = session_->model();
-  graph_ =
-      panels::graph_view(model, analysis::graph_around(model, {graph_tasks_, graph_resources_}),
-                         {.scale = panels::theme().scale, .text_width = panels::graph_text_width});
+  const ImVec2 pane = graph_memory_.size;
+  graph_ = panels::graph_view_within(
+      model, analysis::graph_around(model, {graph_tasks_, graph_resources_}),
+      {.scale = panels::theme().scale, .text_width = panels::graph_text_width}, pane.x, pane.y);
 }
 
 panels::GraphInput Workspace::graph_input() const {
@@ -515,6 +517,7 @@ void Workspace::handle_keys(const std::vector<InputEvent>& events) {
         actions_.push_back(action::StepFinding{1});
         break;
       case GLFW_KEY_ESCAPE:
+        if (ImGui::IsPopupOpen("", ImGuiPopupFlags_AnyPopup)) break;  // it closes that
         actions_.push_back(action::SelectFinding{0});
         actions_.push_back(action::SelectTask{0});
         break;

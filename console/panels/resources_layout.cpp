@@ -108,8 +108,8 @@ class Builder {
   ResourcesView build() {
     view_.of = model_.resources().size();
     for (int i = 0; i < kResourceColumns; ++i) {
-      constexpr std::array<float, kResourceColumns> kWeights = {0.7f, 1.2f, 1.7f, 0.6f, 0.7f,
-                                                                0.7f, 1.3f, 1.1f, 1.3f};
+      constexpr std::array<float, kResourceColumns> kWeights = {0.95f, 1.2f, 1.7f, 0.65f, 0.7f,
+                                                                0.7f,  1.3f, 1.1f, 1.3f};
       const auto column = static_cast<ResourceColumn>(i);
       view_.table.columns.push_back({std::string(title_of(column)), is_number(column),
                                      kWeights[static_cast<std::size_t>(i)]});
@@ -119,8 +119,11 @@ class Builder {
                             : "No resource passes the filter.";
     view_.grouping = order_.grouping;
     if (view_.grouping == ResourceGrouping::Automatic) {
+      // Those that are gone stand at the end and are in nobody's way.
+      std::size_t live = 0;
+      for (const auto& [id, resource] : model_.resources()) live += resource.dropped == 0 ? 1 : 0;
       view_.grouping =
-          view_.of >= limits_.group_from ? ResourceGrouping::Location : ResourceGrouping::None;
+          live >= limits_.group_from ? ResourceGrouping::Location : ResourceGrouping::None;
     }
     const auto since = longest_waits(model_, limits_.look_at_waiters, view_.waits_cut);
     std::vector<Keyed> all;
@@ -475,9 +478,12 @@ std::vector<ChartRow> resource_rows(const session::Model& model, const session::
   add_step(std::min(history.to_ns, last));
   waiting.highest = std::max(round_highest(waiting.highest), 1.0);
 
-  add_unknown(lanes.front(), first, std::min(history.holders_from_ns, last), "not known");
+  const char* unread = "not read: zoom in";
+  add_unknown(lanes.front(), first, std::min(history.from_ns, last), unread);
+  add_unknown(lanes.front(), std::max(first, history.from_ns),
+              std::min(history.holders_from_ns, last), "not known");
   add_unknown(lanes.front(), std::max(history.to_ns, first), last, "not known");
-  add_unknown(waiting, first, std::min(history.from_ns, last), "not read: zoom in");
+  add_unknown(waiting, first, std::min(history.from_ns, last), unread);
   add_unknown(waiting, std::max(history.to_ns, first), last, "not known");
   for (const session::UnknownSpan& gap : history.gaps) {
     add_unknown(lanes.front(), gap.from_ns, gap.to_ns, "lost");

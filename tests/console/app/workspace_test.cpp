@@ -84,7 +84,8 @@ TEST_CASE("window: no text is cut or lies on other text, in any view and state")
       stage.frames(3);
       stage.check_text("start");
     }
-    for (const char* view : {"overview", "timeline", "tasks", "workers", "resources", "problems"}) {
+    for (const char* view :
+         {"overview", "timeline", "tasks", "workers", "resources", "timers", "problems"}) {
       Stage stage(size);
       REQUIRE(stage.workspace.show_view(view));
       stage.frames(4);
@@ -119,8 +120,13 @@ TEST_CASE("window: no text is cut or lies on other text, in any view and state")
         action::StartRecording{"/tmp/a recording with a long name, to see what happens.tscope"});
     stage.check_text("recording");
     CHECK(stage.shows("Stop"));
-    for (const panels::Tab tab : {panels::Tab::Problems, panels::Tab::Resources,
-                                  panels::Tab::Workers, panels::Tab::Losses, panels::Tab::Tasks}) {
+    stage.ask(action::SelectResource{synthetic::kStoreMutex});
+    stage.frames(2);
+    stage.check_text("a resource over time");
+    CHECK(stage.shows("the selected resource"));
+    for (const panels::Tab tab :
+         {panels::Tab::Problems, panels::Tab::Resources, panels::Tab::Workers, panels::Tab::Timers,
+          panels::Tab::Losses, panels::Tab::Tasks}) {
       stage.ask(action::ShowTab{tab});
       stage.frames(2);
       stage.check_text("tab " + std::to_string(static_cast<int>(tab)));

@@ -198,3 +198,126 @@ TEST_CASE("timeline: a session with nothing in it is laid out too") {
   CHECK(rows.empty());
   CHECK(scene_of(model, rows, {0, 1'000'000}).boxes.empty());
 }
+
+TEST_CASE("timeline rows: tasks that belong together have rows below the selected one's") {
+  const auto session = synthetic_session();
+  TimelineState state;
+  state.selected_task = synthetic::kSnapshotTask;
+  for (std::uint64_t task = 10; task < 40; ++task) state.lit_tasks.push_back(task);
+  CHECK(state.is_lit(synthetic::kSnapshotTask));
+  CHECK(state.is_lit(12));
+  CHECK_FALSE(state.is_lit(41));
+  CHECK_FALSE(state.is_lit(0));
+  const auto rows = rows_of(session->model(), state);
+  CHECK(count(rows, RowKind::Task) == kLitRows + 1);
+  CHECK(rows[0].label == "Selected tasks");
+  CHECK(rows[1].task == synthetic::kSnapshotTask);
+  const auto more = std::find_if(rows.begin(), rows.end(),
+                                 [](const auto& row) { return row.kind == RowKind::More; });
+  REQUIRE(more != rows.end());
+  CHECK(more->more == 31 - kLitRows - 1);
+}
+
+TEST_CASE("timeline scene: polls of lit tasks are marked on the lanes of the workers they ran on") {
+  const auto session = synthetic_session();
+  const TimeView view{0, 3'000'000'000};
+  const auto rows = rows_of(session->model(), {}, view);
+  const std::uint64_t lit[] = {synthetic::kFirstConnection};
+  const TimelineScene scene = timeline_scene(
+      session->model(), rows,
+      {.view = view, .width_px = 1000, .bottom_px = column_height(rows), .lit = lit});
+  std::set<std::uint32_t> lanes;
+  std::size_t marks = 0;
+  for (const TimelineBox& box : scene.boxes) {
+    if (box.kind != BoxKind::Lit) continue;
+    ++marks;
+    CHECK(scene.items[box.item].task == synthetic::kFirstConnection);
+    CHECK(rows[box.row].kind == RowKind::Worker);
+    lanes.insert(rows[box.row].lane);
+  }
+  CHECK(marks > 20);
+  CHECK(lanes.size() > 1);
+}
+
+TEST_CASE("timeline scene: a wide wait says what it is for, above its low box") {
+  const auto session = synthetic_session();
+  TimelineState state;
+  state.selected_task = synthetic::kFirstConnection;
+  const TimeView view{1'500'000'000, 1'503'000'000};
+  const auto rows = rows_of(session->model(), state, view);
+  const TimelineScene scene = scene_of(session->model(), rows, view);
+  REQUIRE_FALSE(scene.labels.empty());
+  for (const TimelineLabel& label : scene.labels) {
+    REQUIRE(label.row < rows.size());
+    CHECK(rows[label.row].kind == RowKind::Task);
+    CHECK(label.wait != session::kWaitUnknown);
+    CHECK(label.width_px >= 40);
+    CHECK(label.y_px >= rows[label.row].y_px);
+    CHECK(label.y_px + label.height_px <= rows[label.row].y_px + rows[label.row].height_px);
+  }
+}
+
+TEST_CASE("timeline scene: what counts as blocking is a setting, and never a blocking call's") {
+  const auto session = synthetic_session();
+  const TimeView view{0, 3'000'000'000};
+  const auto rows = rows_of(session->model(), {}, view);
+  const auto hatched = [&](std::int64_t threshold) {
+    const TimelineScene scene = timeline_scene(session->model(), rows,
+                                               {.view = view,
+                                                .width_px = 1000,
+                                                .bottom_px = column_height(rows),
+                                                .long_poll_ns = threshold});
+    return std::count_if(scene.boxes.begin(), scene.boxes.end(),
+                         [](const auto& box) { return box.hatched && box.kind == BoxKind::Poll; });
+  };
+  CHECK(hatched(kLongPollNs) > 0);
+  CHECK(hatched(1'000'000'000) == 0);
+}
+
+TEST_CASE("wake arrows: from the waker's moment to the poll, folded where they coincide") {
+  const auto session = synthetic_session();
+  const session::Model& model = session->model();
+  const TimeView view{1'000'000'000, 2'000'000'000};
+  const auto rows = rows_of(model, {}, view);
+  const SceneOptions options{.view = view, .width_px = 1000, .bottom_px = column_height(rows)};
+  std::vector<session::Wake> wakes = {
+      {1'100'000'000, 5, 7, 0, protocol::WakeCause::Task, 1, 1'200'000'000, 1},
+      {1'100'500'000, 5, 7, 0, protocol::WakeCause::Task, 1, 1'200'500'000, 1},  // as good as there
+      {1'300'000'000, 5, 0, 0, protocol::WakeCause::Timer, 0, 1'310'000'000, 1},
+      {1'400'000'000, 6, 5, 1, protocol::WakeCause::Task, 1, 1'500'000'000, 0},
+      {500'000'000, 5, 7, 0, protocol::WakeCause::Task, 1, 1'050'000'000, 1},     // begins before
+      {100'000'000, 5, 7, 0, protocol::WakeCause::Task, 1, 200'000'000, 1},       // out of sight
+      {1'600'000'000, 5, 7, 0, protocol::WakeCause::Task, 1, 0, session::kNone},  // not polled yet
+      {1'700'000'000, 5, 7, 900, protocol::WakeCause::Task, 1, 0, session::kNone},
+  };
+  const auto arrows = timeline_arrows(model, rows, wakes, 5, options);
+  REQUIRE(arrows.size() == 5);
+  CHECK(arrows[0].wakes == 2);
+  CHECK(arrows[0].from_x_px == Approx(100));
+  CHECK(arrows[0].to_x_px == Approx(200));
+  CHECK(arrows[0].from_y_px != arrows[0].to_y_px);
+  CHECK_FALSE(arrows[0].outgoing);
+  CHECK_FALSE(arrows[1].waker_shown);  // a timer
+  CHECK(arrows[2].outgoing);
+  CHECK(arrows[3].from_x_px < 0);
+  CHECK(arrows[3].to_x_px == Approx(50));
+  CHECK_FALSE(arrows[4].poll_shown);
+  CHECK(arrow_end_at(arrows, 101, arrows[0].from_y_px, 6) == 0);
+  CHECK(arrow_end_at(arrows, 199, arrows[0].to_y_px, 6) == 0);
+  CHECK(arrow_end_at(arrows, 150, arrows[0].from_y_px, 6) == SIZE_MAX);
+  CHECK(timeline_arrows(model, rows, wakes, 5, options, 2).size() == 2);
+}
+
+TEST_CASE("native frames are named as well as is known") {
+  session::NativeFrame frame;
+  frame.address = 0x1234;
+  CHECK(native_frame_text(frame) == "0x1234");
+  frame.module = "/usr/lib/libc.so.6";
+  frame.offset = 0x99;
+  CHECK(native_frame_text(frame) == "libc.so.6+0x99");
+  frame.function = "int store::write_all(int)";
+  frame.file = "/src/store.cpp";
+  frame.line = 12;
+  frame.guessed = true;
+  CHECK(native_frame_text(frame) == "store::write_all  store.cpp:12  (perhaps)");
+}
