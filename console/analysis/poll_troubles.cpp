@@ -190,7 +190,7 @@ class Finder {
                                           : " without yielding") +
                   stack_words(worst);
       if (suspects.size() > 1)
-        text += "; so have " + tasks_words(suspects.size()) + from_words(*worst.task);
+        text += "; " + tasks_words(suspects.size()) + from_words(*worst.task) + " have";
       report(FindingKind::NeverYielded, Certainty::Certain, suspects, std::move(text));
     });
     each(blocking, [&](std::uint32_t, const std::vector<Suspect>& suspects) {
@@ -340,7 +340,7 @@ class Finder {
       auto text = "task " + task_words(model_, worst.task->id) + " wakes itself " +
                   std::to_string(worst.measure) + " times a second";
       if (suspects.size() > 1)
-        text += "; so do " + tasks_words(suspects.size()) + from_words(*worst.task);
+        text += "; " + tasks_words(suspects.size()) + from_words(*worst.task) + " do";
       Finding& finding =
           report(FindingKind::SelfWakes, Certainty::Certain, suspects, std::move(text));
       for (const Suspect& suspect : suspects)

@@ -1,6 +1,7 @@
 #include "taskscope/console/analysis/why.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "taskscope/console/analysis/words.h"
 
@@ -16,6 +17,7 @@ using session::Wait;
 
 constexpr int kFollowedChildren = 3;          // how far a chain of joins is told
 constexpr std::size_t kToldAlternatives = 6;  // of a select or join
+constexpr std::size_t kToldHolders = 3;
 
 std::string lasting(const Model& model, std::uint64_t since) {
   if (since == 0 || since > model.now()) return {};
@@ -29,10 +31,35 @@ std::string lane_words(const Model& model, std::uint32_t lane) {
   return row.name.empty() ? "worker " + std::to_string(row.worker) : row.name;
 }
 
+/// The poll of the task that runs now, where a thread is known to do it.
+std::optional<session::RunningPoll> poll_of(const Model& model, std::uint64_t task) {
+  for (const auto& poll : model.running_polls())
+    if (poll.task == task) return poll;
+  return std::nullopt;
+}
+
+/// "polling on worker-1 for 1.2 s, in read, called from load (/src/load.cpp:42)"
+std::string polling_words(const Model& model, const Task& task) {
+  auto lane = task.lane;
+  auto since = task.last_poll_from;
+  bool about = false;
+  if (const auto poll = poll_of(model, task.id)) {
+    lane = poll->lane;
+    since = poll->from;
+    about = poll->about;
+  }
+  auto text = "polling on " + lane_words(model, lane);
+  auto lasts = lasting(model, since);
+  if (about && !lasts.empty()) lasts.insert(5, "about ");
+  text += lasts;
+  const auto* stack = model.native_stack(task.id);
+  if (stack == nullptr || stack->ticks < since) return text;
+  const auto place = native_words(*stack);
+  return place.empty() ? text : text + ", " + place;
+}
+
 Why polling(const Model& model, const Task& task) {
-  return {WhyKind::Polling,
-          "polling on " + lane_words(model, task.lane) + lasting(model, task.last_poll_from), 0, 0,
-          0};
+  return {WhyKind::Polling, polling_words(model, task), 0, 0, 0};
 }
 
 Why scheduled(const Model& model, const Task& task) {
@@ -45,28 +72,48 @@ Why scheduled(const Model& model, const Task& task) {
     why.task = task.last_wake.by;
   }
   // Ahead of it is what its last worker polls now.
-  if (task.lane < model.lanes().size()) {
-    const session::Lane& lane = *model.lanes()[task.lane];
-    if (lane.current_task != 0 && lane.current_task != task.id) {
-      why.text += ", behind " + task_words(model, lane.current_task) + ", which " +
-                  lane_words(model, task.lane) + " polls" + lasting(model, lane.current_from);
-      why.task = lane.current_task;
-    }
+  for (const auto& poll : model.running_polls()) {
+    if (poll.lane != task.lane || poll.task == task.id) continue;
+    why.text += ", behind " + task_words(model, poll.task) + ", which " +
+                lane_words(model, task.lane) + " polls" + lasting(model, poll.from);
+    why.task = poll.task;
   }
   return why;
 }
 
-std::string holder_words(const Model& model, std::uint64_t resource_id, std::uint64_t& first) {
-  const session::Resource* resource = model.resource(resource_id);
-  if (resource == nullptr || resource->holders.empty()) return {};
-  const auto& holder = resource->holders.front();
-  first = holder.task;
-  std::string text = holder.certain ? ", held by " : ", last used by ";
-  text += task_words(model, holder.task);
-  if (resource->holders.size() > 1)
-    text += " and " + std::to_string(resource->holders.size() - 1) + " more";
+std::string holder_words(const Model& model, const Wait& wait, std::uint64_t& first) {
+  const session::Resource* resource = model.resource(wait.other);
+  if (resource == nullptr) return {};
+  // Of a channel, the end that has to move.
+  const std::string_view role = wait.op == WaitOp::Send   ? "receives"
+                                : wait.op == WaitOp::Recv ? "sends"
+                                                          : "";
+  std::string text;
+  std::size_t told = 0, all = 0;
+  for (const auto& holder : resource->holders) {
+    if (!role.empty() && holder.role != role) continue;
+    if (all++ == 0) {
+      first = holder.task;
+      text = role == "receives" ? ", last received from by "
+             : role == "sends"  ? ", last sent to by "
+             : holder.certain   ? ", held by "
+                                : ", last used by ";
+    } else if (told < kToldHolders) {
+      text += ", ";
+    }
+    if (told < kToldHolders) {
+      text += task_words(model, holder.task);
+      const Task* task = model.tasks().find(holder.task);
+      if (task != nullptr && !task->alive()) text += ", which is finished";
+      ++told;
+    }
+  }
+  if (all > told) text += " and " + std::to_string(all - told) + " more";
   return text;
 }
+
+/// What a task that is waited for does itself: "is polling on worker-1", "waits for a timer".
+std::string doing_words(const Model& model, const Task& task, int depth);
 
 Why of_wait(const Model& model, const Task& task, const Wait& wait, int depth);
 
@@ -94,23 +141,23 @@ Why of_leaf(const Model& model, const Task& task, const Wait& wait, int depth) {
       why.task = wait.other;
       const Task* child = model.tasks().find(wait.other);
       if (child != nullptr && depth < kFollowedChildren && child->id != task.id) {
-        std::string next;
-        if (!child->alive()) {
-          next = "is finished";
-        } else if (child->state == TaskState::Running) {
-          next = "is polling on " + lane_words(model, child->lane);
-        } else if (child->state == TaskState::Scheduled) {
-          next = "is queued";
-        } else if (!child->waits.empty()) {
-          next = of_wait(model, *child, child->waits.front(), depth + 1).text;
-        }
+        const auto next = doing_words(model, *child, depth + 1);
         if (!next.empty()) why.text += ", which " + next;
       }
       break;
     }
-    case WaitOp::Blocking:
+    case WaitOp::Blocking: {
+      why.task = wait.other;
       why.text += lasting(model, task.state_since);
+      const Task* call = model.tasks().find(wait.other);
+      if (call == nullptr || !call->alive()) break;
+      if (call->state == TaskState::Running)
+        why.text += ", which runs on " + lane_words(model, call->lane) +
+                    lasting(model, call->last_poll_from);
+      else if (call->state == TaskState::Scheduled)
+        why.text += ", which waits for a thread of the blocking pool";
       break;
+    }
     case WaitOp::Waker:
     case WaitOp::Yield:
       why.kind = WhyKind::Waker;
@@ -118,9 +165,44 @@ Why of_leaf(const Model& model, const Task& task, const Wait& wait, int depth) {
       break;
     default:
       why.resource = wait.other;
-      why.text += lasting(model, task.state_since) + holder_words(model, wait.other, why.task);
+      why.text += lasting(model, task.state_since) + holder_words(model, wait, why.task);
   }
   return why;
+}
+
+std::string doing_words(const Model& model, const Task& task, int depth) {
+  if (!task.alive()) return "is finished";
+  if (task.state == TaskState::Running) return "is " + polling_words(model, task);
+  if (task.state == TaskState::Scheduled) return "is " + scheduled(model, task).text;
+  return task.waits.empty() ? std::string{} : of_wait(model, task, task.waits.front(), depth).text;
+}
+
+/// What is known to have become of the task's wait: ", part of a deadlock of 3 tasks".
+std::string stuck_words(const Model& model, const Task& task, const Findings& findings) {
+  for (const Finding& finding : findings) {
+    if (!finding.active() ||
+        std::find(finding.tasks.begin(), finding.tasks.end(), task.id) == finding.tasks.end())
+      continue;
+    const std::string perhaps = finding.certainty == Certainty::Certain ? "" : "perhaps ";
+    switch (finding.kind) {
+      case FindingKind::Deadlock:
+        return ": " + perhaps + "part of a deadlock of " + std::to_string(finding.task_count) +
+               (finding.task_count == 1 ? " task" : " tasks");
+      case FindingKind::StuckBehind:
+        return ": " + perhaps + "stuck behind " +
+               (finding.others.empty() ? std::string("others")
+                                       : task_words(model, finding.others.front()));
+      case FindingKind::Orphan:
+        return ": " + perhaps + "for ever, since who had it is finished";
+      case FindingKind::LostWaker:
+        return ": " + perhaps + "for ever, since nobody holds its waker";
+      case FindingKind::PermitLeak:
+        return ": " + perhaps + "for ever, since nobody holds a permit";
+      default:
+        break;
+    }
+  }
+  return {};
 }
 
 Why of_wait(const Model& model, const Task& task, const Wait& wait, int depth) {
@@ -148,7 +230,7 @@ Why of_wait(const Model& model, const Task& task, const Wait& wait, int depth) {
 
 }  // namespace
 
-Why why_not_running(const Model& model, const Task& task) {
+Why why_not_running(const Model& model, const Task& task, const Findings& findings) {
   if (!task.alive()) {
     Why why{WhyKind::Finished, std::string(words_of(task.outcome)), 0, 0, 0};
     if (task.vanished) why.text = "finished unseen: a walk over the living did not find it";
@@ -170,7 +252,13 @@ Why why_not_running(const Model& model, const Task& task) {
             "waits" + lasting(model, task.state_since) + ", its wait was not recorded", 0, 0, 0};
   const auto root = std::find_if(task.waits.begin(), task.waits.end(),
                                  [](const Wait& wait) { return wait.branch == wait.parent; });
-  return of_wait(model, task, root == task.waits.end() ? task.waits.front() : *root, 0);
+  auto why = of_wait(model, task, root == task.waits.end() ? task.waits.front() : *root, 0);
+  const auto stuck = stuck_words(model, task, findings);
+  if (!stuck.empty()) {
+    why.kind = WhyKind::Stuck;
+    why.text += stuck;
+  }
+  return why;
 }
 
 }  // namespace taskscope::console::analysis

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "taskscope/console/analysis/findings.h"
 #include "taskscope/console/session/model.h"
 
 namespace taskscope::console::analysis {
@@ -17,6 +18,7 @@ enum class WhyKind : std::uint8_t {
   Child,    ///< waits for a task to finish
   Waker,    ///< waits until somebody calls its waker
   Several,  ///< any or all of several of the above
+  Stuck,    ///< nothing will end its wait: a deadlock, behind one, an orphan, a lost waker
   Finished,
   Unknown,  ///< nothing was recorded that tells
 };
@@ -30,8 +32,11 @@ struct Why {
   std::uint32_t site = 0;      ///< where it waits
 };
 
-/// The first that applies: polling · woken and queued · what its waits say, with all alternatives
-/// of a select or join · finished. Times are as of Model::now().
-[[nodiscard]] Why why_not_running(const session::Model& model, const session::Task& task);
+/// The first that applies: polling, and in which function if it takes long · woken and queued,
+/// behind whose poll · what its waits say, with all alternatives of a select or join, and held or
+/// last used by whom; a child and a blocking call are followed · finished. What `findings` (those
+/// of a Diagnosis) say of a task that is stuck is added. Times are as of Model::now().
+[[nodiscard]] Why why_not_running(const session::Model& model, const session::Task& task,
+                                  const Findings& findings = {});
 
 }  // namespace taskscope::console::analysis

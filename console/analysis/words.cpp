@@ -172,20 +172,46 @@ std::string place_words(const session::Model& model, std::uint32_t site) {
   return place->file + ":" + std::to_string(place->line);
 }
 
+namespace {
+
+/// "ns::f(int) const" as "ns::f"; what a compiler appended to the name goes as well.
+std::string short_function(std::string name) {
+  for (const std::string_view noise : {"(anonymous namespace)::", "[abi:cxx11]"})
+    for (auto at = name.find(noise); at != std::string::npos; at = name.find(noise))
+      name.erase(at, noise.size());
+  if (const auto clone = name.find(" ["); clone != std::string::npos) name.resize(clone);
+  const auto close = name.rfind(')');
+  if (close == std::string::npos) return name;
+  int depth = 0;
+  for (auto at = close + 1; at-- > 0;) {
+    if (name[at] == ')') ++depth;
+    if (name[at] == '(' && --depth == 0) {
+      if (at != 0) name.resize(at);
+      break;
+    }
+  }
+  return name;
+}
+
+}  // namespace
+
 std::string native_words(const session::NativeStack& stack) {
-  const auto is_named = [](const session::NativeFrame& frame) { return !frame.function.empty(); };
-  const auto leaf = std::find_if(stack.frames.begin(), stack.frames.end(), is_named);
-  if (leaf == stack.frames.end())
+  const auto& frames = stack.frames;
+  const auto leaf = std::find_if(frames.begin(), frames.end(),
+                                 [](const auto& frame) { return !frame.function.empty(); });
+  if (leaf == frames.end())
     return stack.in_kernel && !stack.system_call.empty() ? "in " + stack.system_call
                                                          : std::string{};
-  std::string text = "in " + leaf->function;
-  const auto* const own = session::own_frame(stack);
-  const auto place = [](const session::NativeFrame& frame) {
-    return " (" + frame.file + ":" + std::to_string(frame.line) + ")";
-  };
-  if (own == nullptr) return text;
-  if (own != &*leaf) text += ", called from " + own->function;
-  return text + place(*own);
+  auto text = "in " + short_function(leaf->function);
+  // Who called it: the first that has a place in the source.
+  const auto caller = std::find_if(leaf + 1, frames.end(), [&](const auto& frame) {
+    return !frame.function.empty() && frame.function != leaf->function && !frame.file.empty() &&
+           frame.line != 0;
+  });
+  if (caller != frames.end())
+    text += ", called from " + short_function(caller->function) + " (" + caller->file + ":" +
+            std::to_string(caller->line) + ")";
+  return text;
 }
 
 std::string wait_words(const session::Model& model, const session::Wait& wait) {

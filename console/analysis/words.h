@@ -23,7 +23,7 @@ namespace taskscope::console::analysis {
 [[nodiscard]] std::string task_words(const session::Model& model, std::uint64_t id);
 /// "/src/server.cpp:42"; empty when nothing defines the site.
 [[nodiscard]] std::string place_words(const session::Model& model, std::uint32_t site);
-/// "in read, called from load_config (/src/config.cpp:42)"; why there is no stack; or nothing.
+/// "in read, called from load_config (/src/config.cpp:42)"; empty where no name is known.
 [[nodiscard]] std::string native_words(const session::NativeStack& stack);
 /// What the wait is for: "to lock mutex #12", "until fd 7 is readable", "for a timer".
 [[nodiscard]] std::string wait_words(const session::Model& model, const session::Wait& wait);
