@@ -1,0 +1,137 @@
+#include "taskscope/runtime/sync/broadcast.h"
+
+#include <array>
+#include <stdexcept>
+
+namespace taskscope::runtime::sync::broadcast {
+
+namespace {
+std::size_t checked(std::size_t capacity) {
+  if (capacity == 0) throw std::invalid_argument("broadcast::channel: a capacity of 0");
+  return capacity;
+}
+}  // namespace
+
+ChannelCore::ChannelCore(std::size_t capacity, const char* name, Site site)
+    : Waitable(observe::ResourceKind::Broadcast, "broadcast::channel", site, name),
+      slots_(checked(capacity)) {
+  if (*name != '\0') registered();
+}
+
+void ChannelCore::drop_sender() noexcept {
+  // Release for all, acquire for the last: what they sent is seen by who finds the channel closed.
+  if (senders_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  task::WakeBatch batch;
+  std::unique_lock lock(lock_);
+  line_.wake_all(lock, batch);
+}
+
+std::uint64_t ChannelCore::add_receiver() noexcept {
+  const std::lock_guard guard(lock_);
+  ++receivers_;
+  return next_;
+}
+
+void ChannelCore::drop_receiver(std::uint64_t position) noexcept {
+  for (;;) {
+    // Destroyed after the lock is gone, some at a time.
+    std::array<Message, 16> dropped;
+    std::size_t count = 0;
+    const std::lock_guard guard(lock_);
+    if (position < oldest()) position = oldest();
+    for (; position != next_ && count < dropped.size(); ++position) {
+      Slot& read = slot(position);
+      if (--read.unread == 0) dropped[count++] = std::move(read.message);
+    }
+    if (position != next_) continue;
+    --receivers_;
+    return;
+  }
+}
+
+std::size_t ChannelCore::send(Message message) noexcept {
+  last_sender_.store(task::current_task_id(), std::memory_order_relaxed);  // a hint
+  task::WakeBatch batch;
+  std::unique_lock lock(lock_);
+  const std::size_t receivers = receivers_;
+  if (receivers == 0) return 0;  // and drops the message after the lock
+  Slot& written = slot(next_++);
+  written.message.swap(message);
+  written.unread = receivers;
+  // Who entered the line after this message stands behind all that wait for it.
+  while (!line_.empty()) {
+    if (made_room(batch, lock)) continue;
+    auto& first = static_cast<Receiving&>(*line_.front());
+    if (first.entered_at_ == next_) break;
+    line_.wake(first, false, batch);
+  }
+  return receivers;
+}
+
+Result<ChannelCore::Message, RecvError> ChannelCore::try_receive(std::uint64_t& position) noexcept {
+  const std::lock_guard guard(lock_);
+  if (position == next_) {
+    const bool closed = senders_.load(std::memory_order_acquire) == 0;
+    return RecvError{closed ? RecvError::Kind::Closed : RecvError::Kind::Empty, 0};
+  }
+  if (position < oldest()) {
+    const auto missed = oldest() - position;
+    position = oldest();
+    return RecvError{RecvError::Kind::Lagged, missed};
+  }
+  Slot& read = slot(position++);
+  if (--read.unread == 0) return std::move(read.message);
+  return read.message;
+}
+
+std::size_t ChannelCore::receivers() noexcept {
+  const std::lock_guard guard(lock_);
+  return receivers_;
+}
+
+std::size_t ChannelCore::length(std::uint64_t position) noexcept {
+  const std::lock_guard guard(lock_);
+  return static_cast<std::size_t>(next_ - position);
+}
+
+bool ChannelCore::Receiving::is_over() const noexcept {
+  return position_ != core_.next_ || core_.senders_.load(std::memory_order_acquire) == 0;
+}
+
+bool ChannelCore::Receiving::is_over_or_enter() noexcept {
+  entered_at_ = core_.next_;
+  return is_over();
+}
+
+bool ChannelCore::Receiving::await_ready() noexcept {
+  if (waited()) [[unlikely]]
+    return settled();
+  const std::lock_guard guard(core_.lock_);
+  return is_over();
+}
+
+void ChannelCore::describe(observe::ResourceView& view,
+                           void (*visit)(const observe::ResourceView&, void*), void* context) {
+  std::size_t receivers = 0;
+  std::uint64_t sent = 0;
+  {
+    const std::lock_guard guard(lock_);
+    view.waiters = line_.size();
+    receivers = receivers_;
+    sent = next_;
+  }
+  // Relaxed: a hint and a count.
+  std::array<observe::Holder, 1> holders;
+  holders[0].task = last_sender_.load(std::memory_order_relaxed);
+  holders[0].permits = 0;
+  holders[0].role = "sends";
+  if (holders[0].task != TaskId::None) view.holders = holders;
+  const std::array attributes{
+      observe::Attribute{"sent", "", sent}, observe::Attribute{"receivers", "", receivers},
+      observe::Attribute{"senders", "", senders_.load(std::memory_order_relaxed)},
+      observe::Attribute{"capacity", "", slots_.size()}};
+  view.attributes = attributes;
+  visit(view, context);
+}
+
+}  // namespace taskscope::runtime::sync::broadcast
