@@ -384,6 +384,11 @@ std::vector<ChartRow> resource_rows(const session::Model& model, const session::
   row.subtitle = row.subtitle == "–" ? "held by nobody" : "held by " + row.subtitle;
   row.note = place_of(model, resource.site);
   if (resource.holders.size() == 1) row.task = resource.holders.front().task;
+  row.facts = {{"holders", holders_text(model, resource)},
+               {"type", resource.concrete_type.empty() ? "–" : resource.concrete_type},
+               {"made at", place_of(model, resource.site)},
+               {"attributes", attributes_text(resource)},
+               {"waits ever", count_text(resource.waits_ever)}};
   const auto width = static_cast<double>(options.width_px);
   const auto x = [&](std::int64_t ns) {
     return static_cast<float>(std::clamp(options.view.x(ns, width), 0.0, width));

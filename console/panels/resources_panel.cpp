@@ -51,12 +51,20 @@ void draw_tools(const ResourcesInput& input, ResourcesMemory& memory) {
   ImGui::SetCursorScreenPos({at.x, at.y + height + px(8)});
 }
 
+constexpr std::uint32_t bit(ResourceColumn column) { return 1u << static_cast<unsigned>(column); }
+
 void draw_list(const ResourcesInput& input, ResourcesMemory& memory, Actions& actions) {
+  // What has room to be read; a wider window shows the rest.
+  const float width = ImGui::GetContentRegionAvail().x;
+  std::uint32_t hidden = 0;
+  if (width < px(820)) hidden |= bit(ResourceColumn::Attributes) | bit(ResourceColumn::Type);
+  if (width < px(520)) hidden |= bit(ResourceColumn::Waits);
   const GroupsAsked asked = draw_groups("##resources scroll",
                                         {.table = &input.view->table,
                                          .column = static_cast<std::size_t>(memory.order.column),
                                          .descending = memory.order.descending,
-                                         .selected = input.selected},
+                                         .selected = input.selected,
+                                         .hidden = hidden},
                                         actions);
   if (asked.sort_by) {
     const auto column = static_cast<ResourceColumn>(*asked.sort_by);
@@ -91,8 +99,10 @@ void draw_waiters(const ResourcesInput& input, ResourcesMemory& memory, Actions&
     choice("##waiters by call", call, Grouping::CallSite);
   }
   ImGui::SetCursorScreenPos({at.x, at.y + height + px(8)});
+  constexpr std::uint32_t kWaitsEver = 1u << 4;
+  const bool narrow = memory.waiters_by == Grouping::AwaitSite && width < px(460);
   draw_groups("##waiters scroll", *input.waiters, memory.waiters_order, input.selected_task,
-              actions);
+              actions, narrow ? kWaitsEver : 0);
 }
 
 }  // namespace

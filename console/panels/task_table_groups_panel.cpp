@@ -12,12 +12,18 @@ namespace {
 
 constexpr float kLinePx = 17, kPadPx = 3.5f, kTitlePx = 26;
 
+bool is_hidden(const GroupsInput& input, std::size_t column) {
+  return (input.hidden >> column & 1) != 0;
+}
+
 void draw_titles(const GroupsInput& input, GroupsAsked& asked) {
   ImGui::TableNextRow(ImGuiTableRowFlags_Headers, px(kTitlePx));
   ImDrawList* draw = ImGui::GetWindowDrawList();
+  int place = 0;
   for (std::size_t i = 0; i < input.table->columns.size(); ++i) {
+    if (is_hidden(input, i)) continue;
     const TableColumn& column = input.table->columns[i];
-    ImGui::TableSetColumnIndex(static_cast<int>(i));
+    ImGui::TableSetColumnIndex(place++);
     const ImVec2 at = ImGui::GetCursorScreenPos();
     const float width = ImGui::GetContentRegionAvail().x;
     ImGui::PushID(static_cast<int>(i));
@@ -45,8 +51,10 @@ void draw_row(const GroupsInput& input, int number, GroupsAsked& asked, Actions&
   const GroupRow& row = input.table->rows[static_cast<std::size_t>(number)];
   ImGui::TableNextRow(ImGuiTableRowFlags_None, px(kLinePx) + 2 * px(kPadPx));
   ImDrawList* draw = ImGui::GetWindowDrawList();
+  int place = 0;
   for (std::size_t i = 0; i < input.table->columns.size() && i < row.cells.size(); ++i) {
-    ImGui::TableSetColumnIndex(static_cast<int>(i));
+    if (is_hidden(input, i)) continue;
+    ImGui::TableSetColumnIndex(place++);
     const ImVec2 at = ImGui::GetCursorScreenPos();
     float inset = 0;
     if (i == 0) {
@@ -102,13 +110,18 @@ GroupsAsked draw_groups(const char* id, const GroupsInput& input, Actions& actio
   ImGui::PushStyleVar(ImGuiStyleVar_CellPadding, ImVec2(px(7), px(kPadPx)));
   const float row_height = px(kLinePx) + 2 * px(kPadPx);
   const float whole = px(kTitlePx) + std::floor((height - px(kTitlePx)) / row_height) * row_height;
-  if (ImGui::BeginTable(id, static_cast<int>(input.table->columns.size()),
+  int columns = 0;
+  for (std::size_t i = 0; i < input.table->columns.size(); ++i)
+    columns += is_hidden(input, i) ? 0 : 1;
+  if (ImGui::BeginTable(id, columns,
                         ImGuiTableFlags_ScrollY | ImGuiTableFlags_Resizable |
                             ImGuiTableFlags_RowBg | ImGuiTableFlags_BordersInnerV |
                             ImGuiTableFlags_NoBordersInBodyUntilResize | ImGuiTableFlags_PadOuterX |
                             ImGuiTableFlags_SizingStretchProp,
                         {room.x, whole})) {
-    for (const TableColumn& column : input.table->columns) {
+    for (std::size_t i = 0; i < input.table->columns.size(); ++i) {
+      if (is_hidden(input, i)) continue;
+      const TableColumn& column = input.table->columns[i];
       ImGui::TableSetupColumn(column.title.c_str(), ImGuiTableColumnFlags_WidthStretch,
                               column.weight);
     }
@@ -128,12 +141,13 @@ GroupsAsked draw_groups(const char* id, const GroupsInput& input, Actions& actio
 }
 
 void draw_groups(const char* id, const GroupTable& table, GroupOrder& order, std::uint64_t selected,
-                 Actions& actions) {
+                 Actions& actions, std::uint32_t hidden) {
   const GroupsAsked asked = draw_groups(id,
                                         {.table = &table,
                                          .column = order.column,
                                          .descending = order.descending,
-                                         .selected = selected},
+                                         .selected = selected,
+                                         .hidden = hidden},
                                         actions);
   if (asked.sort_by) {
     order.descending =

@@ -13,6 +13,7 @@ struct GroupsInput {
   bool descending = true;
   std::uint64_t selected = 0;  ///< id of a row
   float height_px = 0;         ///< 0: what is left
+  std::uint32_t hidden = 0;    ///< columns that have no room, a bit each; never the first
 };
 
 /// What the user asked of the list itself.
@@ -25,6 +26,6 @@ struct GroupsAsked {
 
 /// The same, applied to an order.
 void draw_groups(const char* id, const GroupTable& table, GroupOrder& order, std::uint64_t selected,
-                 Actions& actions);
+                 Actions& actions, std::uint32_t hidden = 0);
 
 }  // namespace taskscope::console::panels

@@ -216,7 +216,6 @@ ResourceHistory Session::resource_history(std::uint64_t resource, std::int64_t f
   ResourceHistory history;
   history.resource = resource;
   const auto& clock = model_.clock();
-  const bool to_now = to_ns >= model_.now_ns();
   history.from_ns = std::max(from_ns, model_.begin_ns());
   history.to_ns = history.holders_from_ns = std::min(to_ns, model_.now_ns());
   const Resource* known = model_.resource(resource);
@@ -224,7 +223,19 @@ ResourceHistory Session::resource_history(std::uint64_t resource, std::int64_t f
     history.from_ns = history.holders_from_ns = history.to_ns;
     return history;
   }
-  const auto from = clock.ticks(history.from_ns), to = clock.ticks(history.to_ns);
+  const auto from = clock.ticks(history.from_ns);
+  auto to = clock.ticks(history.to_ns);
+  const auto& all = model_.chunks();
+  // What is held now tells of the span too, if nothing happened to it in between: that is read as
+  // well, where it is not much.
+  bool to_now = to_ns >= model_.now_ns();
+  if (!to_now) {
+    std::size_t beyond = 0;
+    for (auto entry = all.rbegin(); entry != all.rend() && beyond <= limits.events / 4; ++entry)
+      if (entry->to > to) beyond += entry->events;
+    to_now = beyond <= limits.events / 4;
+    if (to_now) to = std::max(to, model_.now());
+  }
 
   // The chunks of the span, the newest first; then older ones, until they tell who held it at the
   // span's begin.
@@ -232,7 +243,6 @@ ResourceHistory Session::resource_history(std::uint64_t resource, std::int64_t f
   std::size_t chunks = 0, events = 0;
   std::uint64_t unread_to = 0, read_from = from;
   bool holder_found = false, budget_left = true;
-  const auto& all = model_.chunks();
   for (std::size_t i = all.size(); i-- > 0;) {
     const auto& entry = all[i];
     if (entry.from > to) continue;
@@ -302,14 +312,15 @@ ResourceHistory Session::resource_history(std::uint64_t resource, std::int64_t f
       const bool closed = std::any_of(holds.closed.begin(), holds.closed.end(),
                                       [&](const auto& hold) { return hold.task == holder.task; });
       if (seen || closed) continue;
-      holds.open.push_back({history.from_ns, history.to_ns, holder.task, holder.permits,
+      holds.open.push_back({history.from_ns, model_.now_ns(), holder.task, holder.permits,
                             holder.certain, true, true});
     }
     if (!told) told_from = 0;
     told = true;
   }
   std::uint32_t waiting = waits.before();
-  if (to_now && known->waiters > 0) {
+  // Who waits now and did so before the span waited all through it.
+  if (known->waiters > 0) {
     for (const auto task : model_.waiters_of(resource)) {
       const Task* row = model_.tasks().find(task);
       if (row != nullptr && row->state_since < begin && !waits.knows(task)) ++waiting;
@@ -319,6 +330,7 @@ ResourceHistory Session::resource_history(std::uint64_t resource, std::int64_t f
   std::int64_t count = waiting;
   for (const auto& step : waits.steps) {
     if (step.by == 0) continue;
+    if (clock.ns(step.ticks) >= history.to_ns) break;
     if (history.waiting.size() >= limits.steps) {
       history.cut = true;
       break;
@@ -333,8 +345,14 @@ ResourceHistory Session::resource_history(std::uint64_t resource, std::int64_t f
     hold.lasts = true;
     history.holds.push_back(hold);
   }
-  std::erase_if(history.holds,
-                [&](const ResourceHold& hold) { return hold.to_ns < history.from_ns; });
+  std::erase_if(history.holds, [&](const ResourceHold& hold) {
+    return hold.to_ns < history.from_ns || hold.from_ns > history.to_ns;
+  });
+  for (auto& hold : history.holds) {
+    if (hold.to_ns <= history.to_ns) continue;
+    hold.to_ns = history.to_ns;
+    hold.lasts = true;
+  }
   std::sort(history.holds.begin(), history.holds.end(),
             [](const ResourceHold& a, const ResourceHold& b) {
               return std::tie(a.from_ns, a.to_ns, a.task) < std::tie(b.from_ns, b.to_ns, b.task);

@@ -176,11 +176,9 @@ TEST_CASE("resource history: what began before the records is known from its end
   CHECK(history.holds[0].task == 4);
   CHECK(history.holds[0].began_before);
   CHECK(history.holds[0].to_ns == 100);
-  CHECK(history.waiting_before == 1);  // task 6, that was woken; task 1 is not seen in this span
+  CHECK(history.waiting_before == 2);  // task 6, that was woken, and task 1, that waits still
   REQUIRE(history.waiting.size() == 1);
-  CHECK(history.waiting[0].waiters == 0);
-  // Up to now, task 1 is known to wait still.
-  CHECK(session->resource_history(kLock, 50, 10'000).waiting_before == 2);
+  CHECK(history.waiting[0].waiters == 1);
 }
 
 TEST_CASE("resource history: where nothing tells, nothing is claimed") {
@@ -189,11 +187,37 @@ TEST_CASE("resource history: where nothing tells, nothing is claimed") {
                      .chunk(1, joined({poll(500, 510, 2)}))
                      .chunk(1, joined({poll(900, 910, 2)}))
                      .session();
-  const auto past = session->resource_history(kLock, 100, 600);
+  // Of the records after the span none may be read, so that they tell nothing either.
+  const auto past = session->resource_history(kLock, 100, 600, {.events = 3});
   CHECK(past.holds.empty());
   CHECK(past.holders_from_ns == past.to_ns);
   CHECK(session->resource_history(kLock, 600, 600).to_ns <= 600);
   CHECK(session->resource_history(12345, 0, 600).holds.empty());
+}
+
+TEST_CASE("resource history: what is held now was held in the span, if nothing happened since") {
+  protocol::Snapshot walk;
+  walk.id = 1;
+  walk.begin_ticks = 1800;
+  walk.last = true;
+  walk.resources.emplace_back();
+  walk.resources[0].ticks = 1800;
+  walk.resources[0].resource = kLock;
+  walk.resources[0].kind = protocol::ResourceKind::Mutex;
+  walk.resources[0].holders.push_back({4, true, 1, "holds"});
+  auto session = Script()
+                     .chunk(1, joined({poll(0, 10, 1), {waits(10, 1)}}))
+                     .chunk(1, joined({poll(500, 510, 2)}))
+                     .add(walk)
+                     .chunk(1, joined({poll(900, 910, 2)}))
+                     .session();
+  const auto history = session->resource_history(kLock, 100, 600);
+  REQUIRE(history.holds.size() == 1);
+  CHECK(history.holds[0].task == 4);
+  CHECK(history.holds[0].began_before);
+  CHECK(history.holds[0].lasts);
+  CHECK(history.holds[0].to_ns == 600);
+  CHECK(history.holders_from_ns == 100);
 }
 
 TEST_CASE("resource history: a bound on what is read shortens the span, and says so") {
