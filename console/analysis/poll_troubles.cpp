@@ -1,6 +1,7 @@
 #include "taskscope/console/analysis/poll_troubles.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -37,12 +38,14 @@ struct Suspect {
 class Group {
  public:
   void add(const Suspect& suspect) {
+    ++added_;
     const auto [place, fresh] = place_.emplace(suspect.task->id, all_.size());
     if (fresh)
       all_.push_back(suspect);
     else if (all_[place->second].measure < suspect.measure)
       all_[place->second] = suspect;
   }
+  [[nodiscard]] std::size_t added() const noexcept { return added_; }
   /// Worst first.
   [[nodiscard]] const std::vector<Suspect>& sorted() {
     std::sort(all_.begin(), all_.end(), [](const Suspect& a, const Suspect& b) {
@@ -53,6 +56,7 @@ class Group {
 
  private:
   std::vector<Suspect> all_;
+  std::size_t added_ = 0;
   std::unordered_map<std::uint64_t, std::size_t> place_;
 };
 
@@ -181,6 +185,12 @@ class Finder {
       if (task == nullptr || !is_of_worker(*task, poll->lane)) continue;
       add(blocking,
           {task, poll->to - poll->from, poll->from, task->site, poll->lane, true, poll->to});
+    }
+    for (auto group = blocking.begin(); group != blocking.end();) {
+      const Suspect& worst = group->second.sorted().front();
+      const bool chance = worst.over && group->second.added() == 1 &&
+                          worst.measure < ticks(kTwice * limits_.blocking_poll_ns);
+      group = chance ? blocking.erase(group) : std::next(group);
     }
     each(never, [&](std::uint32_t, const std::vector<Suspect>& suspects) {
       const Suspect& worst = suspects.front();

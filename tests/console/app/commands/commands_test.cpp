@@ -99,7 +99,8 @@ bool contains(const std::string& text, std::string_view part) {
 
 TEST_CASE("stats --json is the documented object with the session's numbers") {
   const Folder folder;
-  const auto ran = run_line(folder, {"stats", recording(folder), "--json"});
+  const auto ran =
+      run_line(folder, {"stats", recording(folder), "--json", "--set", "blocking-poll=4ms"});
   REQUIRE(ran.status == kExitGood);
   CHECK(ran.err.empty());
   const auto json = parse_json(ran.out);
@@ -153,7 +154,7 @@ TEST_CASE("stats --json is the documented object with the session's numbers") {
 
 TEST_CASE("stats for people names the process, the busiest call site and the losses") {
   const Folder folder;
-  const auto ran = run_line(folder, {"stats", recording(folder)});
+  const auto ran = run_line(folder, {"stats", recording(folder), "--set", "blocking-poll=4ms"});
   CHECK(ran.status == kExitGood);
   for (const auto* part : {"small (pid 4711)", "/src/server.cpp:10", "worker-one", "mutex \"jobs\"",
                            "blocking-poll (suspect)", "lost    5 events"})
