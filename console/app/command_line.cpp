@@ -77,8 +77,17 @@ Tells about tasks, workers, resources, findings and losses. A live process is wa
 
 --set changes a threshold of the findings, such as --set blocking-poll=25ms:
     blocking-poll      a poll blocks when it takes longer (10ms)
-    orphan             how long a wait for what the dead left lasts before it is told (1s)
+    first-poll         a task's first poll never ends when it takes longer (500ms)
+    never-yielded      any other poll never ends when it takes longer (4s)
+    starvation         a task starves when it is queued for longer (100ms)
+    certain-delay      what lasts longer is no lack of processor (300ms)
+    slow-send          a consumer is slow when a sender waits longer (50ms)
+    permit-wait        forgotten permits are told when a task waits longer (500ms)
+    orphan             a wait for what the dead left is told after (1s)
+    recent             what is over stays a finding for (2s)
     large-frame        a task's allocation is large beyond (64KiB)
+    self-wakes         a task wakes itself too often beyond, a second (200)
+    timers-in-a-tick   timers of one await in one ms are a burst from (1000)
     tasks-per-finding  ids that a finding names (100)
 
 --json prints one object, with these keys always there:
@@ -93,16 +102,23 @@ Tells about tasks, workers, resources, findings and losses. A live process is wa
     resources  [{id, kind, type, name, where, waiters, waits, holders [{task, certain, permits,
                role}], dropped}]
     findings   [{kind, certainty, tasks, task_count, others, resource, resources, where, since_ns,
-               until_ns, active, text}], those that last first; kinds:
+               named_ns, until_ns, active, text}], those that last first; kinds:
                deadlock       tasks that wait for each other in a cycle, in its order, and on what
                stuck-behind   tasks that wait for those (others), directly or not
                orphan         tasks that wait for what a task that is over (others) took along
                lost-waker     tasks whose last waker was dropped without waking
-               blocking-poll  a poll took longer than 10 ms; with stack: the functions it was in,
-                              leaf first, or null
-               large-frame    a task's allocation is larger than 64 KiB
+               never-yielded  a poll that goes on without end; this and the next have stack: the
+                              functions it was in, leaf first, or null
+               blocking-poll  a poll that takes or took too long
+               permit-leak    tasks that wait for permits that were forgotten
+               slow-consumer  a task that receives too slowly for those that send (others)
+               starvation     tasks that wait in the queue behind a long poll (of others)
+               self-wakes     tasks that mostly wake themselves
+               timer-burst    many timers in one millisecond
+               large-frame    tasks with a large allocation
                certainty is certain where nothing can end it, suspect where that rests on who used
-               a thing last. resource is the first of resources; until_ns is null while it lasts
+               a thing last. resource is the first of resources; named_ns is when it was first
+               told, until_ns is null while it lasts
     lost       [{producer, worker, cause, events, chunks, spawns, polls, wakes}]; cause: ring-full,
                no-memory, slow-consumer, spool-capped, damaged, before-attach
 Times are ns; since_ns counts from span.from. Percentiles are upper bounds, within a factor of 1.5.
@@ -119,7 +135,8 @@ ones it holds, as of its end.
 Draws the window into a PNG file; no display is needed.
 
     --size WxH    in pixels; 1600x1000
-    --view NAME   overview, timeline, tasks, workers, resources, problems, inspector, start
+    --view NAME   overview, problems, graph, inspector, timeline, tasks, workers,
+                  resources, timers, start; problems and graph show the worst one
     --scale S     of everything in it; 1
     --seconds N   how long a live process is watched first; 2
 )"},

@@ -405,7 +405,7 @@ void Workspace::explain() {
   why_.clear();
   const session::Task* task = session_->model().tasks().find(selected_);
   if (task == nullptr) return;
-  why_ = analysis::why_not_running(session_->model(), *task).text;
+  why_ = analysis::why_not_running(session_->model(), *task, diagnosis_.active()).text;
   if (why_.empty()) return;
   if (why_.front() >= 'a' && why_.front() <= 'z') {
     why_.front() = static_cast<char>(why_.front() - 'a' + 'A');

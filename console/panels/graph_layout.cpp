@@ -17,6 +17,8 @@ using analysis::NodeKind;
 // At scale 1.
 constexpr float kBoxHeight = 42, kLeastWidth = 110, kMostWidth = 210, kRowGap = 16, kMargin = 14;
 constexpr float kRingGap = 44, kLabelHeight = 17, kLeastColumnGap = 60;
+constexpr float kDenseHeight = 27, kDenseGap = 24, kDenseColumnGap = 46, kDenseRowGap = 9;
+constexpr float kReadable = 0.82f;  // of its size; smaller is dense
 
 struct Rect {
   float x = 0, y = 0, width = 0, height = 0;
@@ -40,12 +42,16 @@ class Layout {
     find_blocks();
     place_blocks();
     for (GraphArrow& arrow : view_.arrows) route(arrow);
+    keep_free_marks();
     place_labels();
     return std::move(view_);
   }
 
  private:
   [[nodiscard]] float px(float length) const { return std::round(length * options_.scale); }
+
+  [[nodiscard]] float box_height() const { return px(options_.dense ? kDenseHeight : kBoxHeight); }
+  [[nodiscard]] float row_gap() const { return px(options_.dense ? kDenseRowGap : kRowGap); }
 
   // --- what is drawn
 
@@ -165,9 +171,13 @@ class Layout {
     const auto wide = [&](const std::string& text) { return options_.text_width(text); };
     for (GraphBox& box : view_.boxes) {
       // The title stands in a font a little wider than the small one.
-      const float text = std::max(wide(box.title) * 1.12f, wide(box.subtitle)) + px(42);
-      box.width = std::round(std::clamp(text, px(kLeastWidth), px(kMostWidth)));
-      box.height = px(kBoxHeight);
+      const float text =
+          std::max(wide(box.title) * 1.12f, options_.dense ? 0.0f : wide(box.subtitle)) + px(42);
+      const float least = options_.dense ? px(kLeastWidth * 0.7f) : px(kLeastWidth);
+      const float most = options_.dense ? px(kMostWidth * 0.75f) : px(kMostWidth);
+      box.width = std::round(std::clamp(text, least, most));
+      box.height = box_height();
+      if (options_.dense) box.subtitle.clear();
     }
     float label = 0;
     for (GraphArrow& arrow : view_.arrows) {
@@ -175,7 +185,8 @@ class Layout {
       arrow.label_height = px(kLabelHeight);
       label = std::max(label, arrow.label_width);
     }
-    column_gap_ = std::max(px(kLeastColumnGap), label + px(34));
+    column_gap_ =
+        options_.dense ? px(kDenseColumnGap) : std::max(px(kLeastColumnGap), label + px(34));
   }
 
   // --- blocks: what waits for each other in a circle, or a single box
@@ -239,7 +250,7 @@ class Layout {
     for (const std::uint32_t box : block.boxes) {
       widest = std::max(widest, view_.boxes[box].width);
     }
-    const float height = px(kBoxHeight), gap_y = px(kRingGap);
+    const float height = box_height(), gap_y = px(options_.dense ? kDenseGap : kRingGap);
     float gap_x = column_gap_;
     if (count == 1) {
       block.width = widest;
@@ -254,7 +265,7 @@ class Layout {
       const std::size_t c = r == 1 ? 2 : std::max<std::size_t>((count - sides + 1) / 2, 1);
       const float w = static_cast<float>(c) * (widest + gap_x),
                   h = static_cast<float>(r) * (height + gap_y);
-      const float misfit = std::fabs(std::log(w / h / 2.2f));
+      const float misfit = std::fabs(std::log(w / h / options_.aspect));
       if (best < 0 || misfit < best) {
         best = misfit;
         rows = r;
@@ -263,7 +274,7 @@ class Layout {
       if (count == 2) break;
     }
     // In a narrow ring the words in its middle stand between the two columns.
-    if (columns == 2 && rows > 1) {
+    if (columns == 2 && rows > 1 && !options_.dense) {
       gap_x = std::max(gap_x, options_.text_width(mark_text(block)) + px(28 + 16));
     }
     const float step_x = widest + gap_x, step_y = height + gap_y;
@@ -306,8 +317,8 @@ class Layout {
     float x = px(kMargin), tallest = 0;
     std::vector<float> heights;
     for (const auto& column : in_column) {
-      float height = -px(kRowGap);
-      for (const std::uint32_t i : column) height += blocks_[i].height + px(kRowGap);
+      float height = -row_gap();
+      for (const std::uint32_t i : column) height += blocks_[i].height + row_gap();
       heights.push_back(height);
       tallest = std::max(tallest, height);
     }
@@ -321,7 +332,7 @@ class Layout {
         block.x = std::round(
             x + (block.boxes.size() == 1 ? wide - block.width : (wide - block.width) / 2));
         block.y = y;
-        y += block.height + px(kRowGap);
+        y += block.height + row_gap();
         for (const std::uint32_t box : block.boxes) {
           view_.boxes[box].x += block.x;
           view_.boxes[box].y += block.y;
@@ -332,7 +343,6 @@ class Layout {
     }
     view_.width = x - column_gap_ + px(kMargin);
     view_.height = tallest + 2 * px(kMargin);
-    // An arrow from a box to itself goes over it, a pair in a circle of two around it.
   }
 
   void choose_columns() {
@@ -414,13 +424,28 @@ class Layout {
     mark.height = px(kLabelHeight + 3);
     mark.x = std::round(block.x + (block.width - mark.width) / 2);
     mark.y = std::round(block.y + (block.height - mark.height) / 2);
-    // Two side by side leave no room between them: over them.
     const Rect is{mark.x, mark.y, mark.width, mark.height};
     for (const std::uint32_t i : block.boxes) {
       const GraphBox& box = view_.boxes[i];
       if (is.meets({box.x, box.y, box.width, box.height}, 2)) return;
     }
-    view_.marks.push_back(std::move(mark));
+    marks_.push_back(std::move(mark));
+  }
+
+  /// Words in the middle of a ring, where no arrow crosses it.
+  void keep_free_marks() {
+    for (GraphMark& mark : marks_) {
+      const Rect is{mark.x, mark.y, mark.width, mark.height};
+      const bool crossed =
+          std::any_of(view_.arrows.begin(), view_.arrows.end(), [&](const GraphArrow& arrow) {
+            for (int step = 0; step <= 32; ++step) {
+              const GraphPoint at = point_on(arrow.curve, static_cast<float>(step) / 32);
+              if (is.meets({at.x, at.y, 0, 0}, 4)) return true;
+            }
+            return false;
+          });
+      if (!crossed) view_.marks.push_back(std::move(mark));
+    }
   }
 
   // --- arrows
@@ -479,7 +504,7 @@ class Layout {
       taken.push_back({mark.x, mark.y, mark.width, mark.height});
     }
     for (GraphArrow& arrow : view_.arrows) {
-      if (arrow.label.empty()) continue;
+      if (arrow.label.empty() || options_.dense) continue;
       for (const float t : {0.5f, 0.42f, 0.58f, 0.34f, 0.66f, 0.26f, 0.74f}) {
         const GraphPoint at = point_on(arrow.curve, t);
         const Rect label{std::round(at.x - arrow.label_width / 2),
@@ -510,6 +535,7 @@ class Layout {
   std::vector<std::size_t> more_;
   std::vector<std::vector<std::uint32_t>> next_;
   std::vector<Block> blocks_;
+  std::vector<GraphMark> marks_;
   float column_gap_ = 0;
 };
 
@@ -524,6 +550,20 @@ GraphPoint point_on(const GraphPoint (&c)[4], float t) {
     at.y += w[i] * c[i].y;
   }
   return at;
+}
+
+GraphView graph_view_within(const session::Model& model, const analysis::Graph& graph,
+                            GraphOptions options, float width, float height) {
+  if (width <= 0 || height <= 0) return graph_view(model, graph, options);
+  options.aspect = std::clamp(width / height, 0.5f, 6.0f);
+  const auto zoom = [&](const GraphView& view) {
+    return std::min(width / std::max(view.width, 1.0f), height / std::max(view.height, 1.0f));
+  };
+  GraphView roomy = graph_view(model, graph, options);
+  if (zoom(roomy) >= kReadable) return roomy;
+  options.dense = true;
+  GraphView dense = graph_view(model, graph, options);
+  return zoom(dense) > zoom(roomy) ? dense : roomy;
 }
 
 GraphView graph_view(const session::Model& model, const analysis::Graph& graph,

@@ -62,6 +62,8 @@ struct GraphView {
 
 struct GraphOptions {
   float scale = 1;
+  bool dense = false;             ///< boxes of one line, close together, arrows without labels
+  float aspect = 2.2f;            ///< width by height of where it will be drawn
   std::size_t waiters_a_box = 6;  ///< drawn of those that wait for one thing and do nothing else
   /// Width of a text in the small font.
   std::function<float(std::string_view)> text_width = [](std::string_view text) {
@@ -70,6 +72,10 @@ struct GraphOptions {
 };
 [[nodiscard]] GraphView graph_view(const session::Model& model, const analysis::Graph& graph,
                                    const GraphOptions& options);
+
+/// Dense where it would else have to be drawn too small to be read in `width` by `height`.
+[[nodiscard]] GraphView graph_view_within(const session::Model& model, const analysis::Graph& graph,
+                                          GraphOptions options, float width, float height);
 
 [[nodiscard]] GraphPoint point_on(const GraphPoint (&curve)[4], float t);
 

@@ -195,10 +195,10 @@ class Drawing {
     const bool with_text =
         room_y >= font->FontSize && room_x >= text_width(font, mark.text) + px(24);
     if (!within(from, to)) return;
+    if (!with_text) return;
     draw_->AddRectFilled(from, to, mixed(colour::kLane, colour::kTrouble, 0.22f), room_y / 2);
     draw_cycle({from.x + px(13) * std::min(memory_.zoom, 1.0f), (from.y + to.y) / 2},
                px(10) * std::clamp(memory_.zoom, 0.4f, 1.0f), colour::kTrouble);
-    if (!with_text) return;
     draw_text(draw_, font, mixed(colour::kTrouble, colour::kText, 0.5f),
               {from.x + px(23), from.y + std::floor((room_y - font->FontSize) / 2)},
               room_x - px(23), mark.text);
@@ -245,14 +245,19 @@ class Drawing {
 
     const float height = to.y - from.y, width = to.x - from.x;
     ImFont* title_font = memory_.zoom > 0.9f ? theme().text : theme().small;
-    const float inset = std::min(px(14), width * 0.12f);
-    const float icon = std::min(px(12), height * 0.34f);
+    const float inset = std::min(px(12), width * 0.1f);
+    const float icon = std::min(px(11), height * 0.4f);
     float x = from.x + inset;
     if (height >= px(13)) {
       draw_kind(box, {x + icon / 2, (from.y + to.y) / 2}, icon);
-      x += icon + px(7);
+      x += icon + px(6);
     }
-    const float room = to.x - std::min(px(12), width * 0.1f) - x;
+    float right = to.x - std::min(px(9), width * 0.08f);
+    if (box.on_cycle && width > px(70)) {
+      draw_cycle({right - px(5), (from.y + to.y) / 2}, px(8), colour::kTrouble);
+      right -= px(14);
+    }
+    const float room = right - x;
     if (height < title_font->FontSize + px(2) || room < px(26) || !within(from, to)) return;
     const bool two = height >= px(36) && !box.subtitle.empty();
     const float line = theme().small->FontSize;

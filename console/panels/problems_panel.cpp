@@ -186,6 +186,7 @@ class Drawing {
         memory_.wrong.clear();
         actions_.push_back(action::SetThresholds{memory_.edited});
       }
+      if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Escape))) ImGui::CloseCurrentPopup();
       if (!memory_.wrong.empty()) {
         TextStyle style(theme().small, colour::kTrouble);
         ImGui::PushTextWrapPos(px(430));
@@ -312,10 +313,9 @@ class Drawing {
     draw_evidence_head(is);
     ImGui::Dummy({0, px(6)});
     {
-      TextStyle style(theme().text, colour::kText);
-      ImGui::PushTextWrapPos(0);
-      ImGui::TextUnformatted(is.sentence.c_str(), is.sentence.c_str() + is.sentence.size());
-      ImGui::PopTextWrapPos();
+      // A graph needs the room that a long sentence would take.
+      const bool low = height < px(430) && is.evidence == Evidence::Graph;
+      wrapped_text(is.sentence, low ? 2 : 12);
     }
     ImGui::Dummy({0, px(5)});
     draw_place(is);
@@ -344,6 +344,35 @@ class Drawing {
     if (!is.resources.empty()) draw_resources(is);
     ImGui::PopStyleVar();
     ImGui::EndChild();
+  }
+
+  /// At most `lines` of it; a tooltip has the rest.
+  static void wrapped_text(const std::string& text, int lines) {
+    ImFont* font = theme().text;
+    const float width = ImGui::GetContentRegionAvail().x;
+    const ImVec2 at = ImGui::GetCursorScreenPos();
+    ImDrawList* draw = ImGui::GetWindowDrawList();
+    const char* from = text.data();
+    const char* const end = from + text.size();
+    const float step = font->FontSize + px(2);
+    float y = at.y;
+    bool cut = false;
+    for (int line = 1; from < end; ++line, y += step) {
+      const char* to = font->CalcWordWrapPositionA(1, from, end, width);
+      if (to <= from) to = end;
+      const bool last = line == lines;
+      if (last) to = end;
+      cut = draw_text(draw, font, colour::kText, {at.x, y}, width,
+                      {from, static_cast<std::size_t>(to - from)});
+      from = to;
+      while (from < end && *from == ' ') ++from;
+      if (last) {
+        y += step;
+        break;
+      }
+    }
+    ImGui::Dummy({width, y - at.y});
+    if (cut && ImGui::IsItemHovered()) tooltip(text);
   }
 
   void draw_evidence_head(const EvidenceView& is) {

@@ -108,6 +108,21 @@ TEST_CASE("graph layout: cycles of any length stand around their edge, nothing o
   }
 }
 
+TEST_CASE("graph layout: what would be too small to read is drawn dense") {
+  static const auto session = tests::synthetic_session();
+  const auto within = [&](std::size_t members, float width, float height) {
+    const GraphView view = graph_view_within(session->model(), ring(members), {}, width, height);
+    check_picture(view);
+    return std::min(width / view.width, height / view.height);
+  };
+  CHECK(within(2, 600, 300) >= 0.8f);
+  const GraphView roomy = graph_view(session->model(), ring(6), {});
+  const float plain = std::min(577 / roomy.width, 170 / roomy.height);
+  CHECK(within(6, 577, 170) > 1.3f * plain);
+  // A pane that has no size yet asks for nothing.
+  CHECK(graph_view_within(session->model(), ring(3), {}, 0, 0).boxes.size() == 6);
+}
+
 TEST_CASE("graph layout: waiters stand left of what they wait for") {
   Graph graph;
   const auto holder = add(graph, NodeKind::Task, 1), mutex = add(graph, NodeKind::Resource, 2);
