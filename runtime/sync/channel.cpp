@@ -27,6 +27,15 @@ void ChannelCore::close() noexcept {
   tell_if_ended(lock, batch);
 }
 
+ChannelCore::Reserved ChannelCore::try_reserve() noexcept {
+  used_by_sender();
+  const std::lock_guard guard(lock_);
+  if (closed_) return Reserved::Closed;
+  if (!has_room()) return Reserved::Full;
+  ++reserved_;
+  return Reserved::Place;
+}
+
 void ChannelCore::give_back_slot() noexcept {
   task::WakeBatch batch;
   std::unique_lock lock(lock_);

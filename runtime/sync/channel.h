@@ -87,8 +87,22 @@ class ChannelCore : public Waitable {
     // Relaxed: made from one that exists.
     senders_.fetch_add(1, std::memory_order_relaxed);
   }
+  /// False: there is no sender any more, and there will be none.
+  [[nodiscard]] bool try_add_sender() noexcept {
+    auto senders = senders_.load(std::memory_order_relaxed);
+    do {
+      if (senders == 0) return false;
+      // Relaxed: as add_sender; that there was one is all it needs.
+    } while (!senders_.compare_exchange_weak(senders, senders + 1, std::memory_order_relaxed));
+    return true;
+  }
+  [[nodiscard]] std::size_t senders() const noexcept {
+    return senders_.load(std::memory_order_relaxed);
+  }
   void drop_sender() noexcept;
   void close() noexcept;
+  enum class Reserved : std::uint8_t { Place, Full, Closed };
+  [[nodiscard]] Reserved try_reserve() noexcept;
   void give_back_slot() noexcept;
   [[nodiscard]] bool is_closed() noexcept;
   [[nodiscard]] std::size_t capacity() noexcept;

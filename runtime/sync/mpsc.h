@@ -28,6 +28,8 @@ template <class T>
 class Receiver;
 template <class T>
 class Permit;
+template <class S>
+class WeakEnd;
 
 template <class T>
 class Channel final : public ChannelCore {
@@ -311,6 +313,7 @@ class [[nodiscard]] Permit {
 
  private:
   friend Channel<T>;
+  friend Sender<T>;
   explicit Permit(std::shared_ptr<Channel<T>> channel) noexcept : channel_(std::move(channel)) {}
   std::shared_ptr<Channel<T>> channel_;
 };
@@ -340,10 +343,14 @@ class SenderEnd {
   [[nodiscard]] bool same_channel(const SenderEnd& other) const noexcept {
     return channel_ == other.channel_;
   }
+  /// Senders alive, this one with them.
+  [[nodiscard]] std::size_t strong_count() const noexcept { return channel_->senders(); }
   /// What watchers know the channel by.
   [[nodiscard]] task::Resource& resource() const noexcept { return *channel_; }
 
  protected:
+  template <class S>
+  friend class WeakEnd;
   explicit SenderEnd(std::shared_ptr<Channel<T>> channel) noexcept : channel_(std::move(channel)) {}
   std::shared_ptr<Channel<T>> channel_;
 };
@@ -375,6 +382,24 @@ class [[nodiscard]] Sender final : public SenderEnd<T> {
   typename Channel<T>::Reserving reserve() const noexcept {
     return typename Channel<T>::Reserving(this->channel_);
   }
+  /// A place, if there is one.
+  ///
+  /// Errors   Full, Closed.
+  Result<Permit<T>, TrySendError> try_reserve() const noexcept {
+    switch (this->channel_->try_reserve()) {
+      case ChannelCore::Reserved::Full:
+        return TrySendError::Full;
+      case ChannelCore::Reserved::Closed:
+        return TrySendError::Closed;
+      case ChannelCore::Reserved::Place:
+        break;
+    }
+    return Permit<T>(this->channel_);
+  }
+  /// An end that doesn't keep the channel open.
+  [[nodiscard]] WeakEnd<Sender> downgrade() const noexcept {
+    return WeakEnd<Sender>(this->channel_);
+  }
   /// Places that are neither filled nor reserved.
   [[nodiscard]] std::size_t capacity() const noexcept { return this->channel_->capacity(); }
   [[nodiscard]] std::size_t max_capacity() const noexcept { return this->channel_->max_capacity(); }
@@ -382,6 +407,8 @@ class [[nodiscard]] Sender final : public SenderEnd<T> {
  private:
   template <class U>
   friend std::pair<Sender<U>, Receiver<U>> channel(std::size_t, const char*, Site);
+  template <class S>
+  friend class WeakEnd;
   using SenderEnd<T>::SenderEnd;
 };
 
@@ -398,12 +425,41 @@ class [[nodiscard]] UnboundedSender final : public SenderEnd<T> {
     T copy(message);
     return send(std::move(copy));
   }
+  /// An end that doesn't keep the channel open.
+  [[nodiscard]] WeakEnd<UnboundedSender> downgrade() const noexcept {
+    return WeakEnd<UnboundedSender>(this->channel_);
+  }
 
  private:
   template <class U>
   friend std::pair<UnboundedSender<U>, Receiver<U>> unbounded_channel(const char*, Site);
+  template <class S>
+  friend class WeakEnd;
   using SenderEnd<T>::SenderEnd;
 };
+
+/// A sender that can't send and doesn't count: the channel ends when all others are gone.
+///
+/// Source   tokio::sync::mpsc::WeakSender, WeakUnboundedSender
+template <template <class> class S, class T>
+class [[nodiscard]] WeakEnd<S<T>> final {
+ public:
+  /// A sender, unless there is none any more.
+  [[nodiscard]] std::optional<S<T>> upgrade() const noexcept {
+    if (!channel_->try_add_sender()) return std::nullopt;
+    return S<T>(channel_);
+  }
+  [[nodiscard]] std::size_t strong_count() const noexcept { return channel_->senders(); }
+
+ private:
+  friend S<T>;
+  explicit WeakEnd(std::shared_ptr<Channel<T>> channel) noexcept : channel_(std::move(channel)) {}
+  std::shared_ptr<Channel<T>> channel_;
+};
+template <class T>
+using WeakSender = WeakEnd<Sender<T>>;
+template <class T>
+using WeakUnboundedSender = WeakEnd<UnboundedSender<T>>;
 
 /// The receiving end. Must outlive its waits. When it dies, the channel is closed and what is
 /// queued is dropped.

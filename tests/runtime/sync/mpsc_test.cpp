@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -315,4 +316,53 @@ TEST_CASE("watchers see a channel's queue and its last users") {
 
 TEST_CASE("a channel without a place is refused") {
   CHECK_THROWS_AS(mpsc::channel<int>(0), std::invalid_argument);
+}
+
+TEST_CASE("a weak sender becomes a sender while there is one, and keeps nothing open") {
+  auto runtime = runtime_with(1);
+  const auto body = []() -> Task<std::string> {
+    auto [first, receiver] = mpsc::channel<int>(2);
+    std::optional<mpsc::Sender<int>> sender(std::move(first));
+    const auto weak = sender->downgrade();
+    {
+      auto strong = weak.upgrade();
+      if (!strong || weak.strong_count() != 2) co_return "not upgraded";
+      const auto sent = co_await strong->send(1);
+      if (!sent) co_return "not sent";
+    }
+    if (sender->strong_count() != 1) co_return "count";
+    sender.reset();
+    if (weak.upgrade()) co_return "out of nothing";
+    const auto one = co_await receiver.recv();
+    const auto end = co_await receiver.recv();
+    if (one != 1 || end) co_return "not ended";
+    auto [to, from] = mpsc::unbounded_channel<int>();
+    const auto weak_too = to.downgrade();
+    const auto strong = weak_too.upgrade();
+    co_return strong && strong->send(2) && *from.try_recv() == 2 ? "ok" : "unbounded";
+  };
+  CHECK(runtime.block_on(body()) == "ok");
+}
+
+TEST_CASE("try_reserve takes a place that nobody else gets") {
+  auto [sender, receiver] = mpsc::channel<int>(1);
+  {
+    auto permit = sender.try_reserve();
+    REQUIRE(permit);
+    const auto refused = sender.try_reserve();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error() == mpsc::TrySendError::Full);
+    CHECK_FALSE(sender.try_send(1));
+    permit->send(7);
+  }
+  CHECK(*receiver.try_recv() == 7);
+  {
+    const auto unused = sender.try_reserve();
+    CHECK(sender.capacity() == 0);
+  }
+  CHECK(sender.capacity() == 1);
+  receiver.close();
+  const auto closed = sender.try_reserve();
+  REQUIRE_FALSE(closed);
+  CHECK(closed.error() == mpsc::TrySendError::Closed);
 }
