@@ -13,7 +13,7 @@ namespace {
 using session::Model;
 
 constexpr std::int64_t kLookEveryNs = 250'000'000, kConfirmNs = 100'000'000;
-constexpr std::int64_t kLookNsATask = 500;  // between two looks: they take a few percent of this
+constexpr std::int64_t kLookNsAWork = 200;  // between two looks, for each 30 ns that one takes
 constexpr std::int64_t kAfterLossNs = 1'500'000'000;  // losses are told once a second
 constexpr std::int64_t kSameAgainNs = 1'000'000'000;  // gone for less, it was never gone
 constexpr std::size_t kPast = 1000;
@@ -64,7 +64,7 @@ void Diagnosis::look_now(const Model& model) {
         if (static_cast<int>(finding.kind) == kind) found.push_back(std::move(finding));
   replace(std::move(found), now);
   next_look_ns_ = now + std::max(unconfirmed_ ? kConfirmNs : kLookEveryNs,
-                                 kLookNsATask * std::int64_t{model.tasks().slots()});
+                                 kLookNsAWork * static_cast<std::int64_t>(work_));
 }
 
 Findings Diagnosis::confirmed_jams(const Model& model) {
@@ -82,7 +82,7 @@ Findings Diagnosis::confirmed_jams(const Model& model) {
   std::vector<Jam> likely;
   std::unordered_set<std::uint64_t> confirmed;  // first tasks of jams that are no lines
   std::unordered_map<std::uint64_t, Stuck> stuck;
-  for (auto& jam : find_jams(model, thresholds_)) {
+  for (auto& jam : find_jams(model, thresholds_, &work_)) {
     const bool certain = jam.certainty == Certainty::Certain;
     const auto cycle = jam.kind == FindingKind::Deadlock ? number_of(jam.tasks) : 0;
     const auto is_unconfirmed = [&](std::uint64_t id) {
@@ -122,14 +122,17 @@ void Diagnosis::replace(Findings found, std::int64_t now_ns) {
     if (const auto before = std::find_if(active_.begin(), active_.end(), is_this);
         before != active_.end()) {
       finding.since_ns = std::min(finding.since_ns, before->since_ns);
+      finding.named_ns = before->named_ns;
       changed = changed || !is_equal(finding, *before);
       active_.erase(before);
       continue;
     }
     changed = true;
+    finding.named_ns = now_ns;
     const auto gone = std::find_if(past_.begin(), past_.end(), is_this);
     if (gone == past_.end() || gone->until_ns < now_ns - kSameAgainNs) continue;
     finding.since_ns = std::min(finding.since_ns, gone->since_ns);
+    finding.named_ns = gone->named_ns;
     past_.erase(gone);
   }
   for (auto& over : active_) {

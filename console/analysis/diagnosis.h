@@ -26,7 +26,7 @@ class Diagnosis {
   explicit Diagnosis(const Thresholds& thresholds = {}) : thresholds_(thresholds) {}
 
   /// To be called after each chunk: Session::after_each_chunk. Looks when the next look is due:
-  /// four times a second, less often where tasks are many.
+  /// four times a second, less often where that would take too much.
   void look(const session::Model& model);
   /// Looks now: at the end of a session, or after settings changed.
   void look_now(const session::Model& model);
@@ -55,6 +55,7 @@ class Diagnosis {
   Findings active_, past_;
   std::unordered_map<std::uint64_t, Stuck> stuck_;
   bool unconfirmed_ = false;  // the last look found jams that the next one may confirm
+  std::size_t work_ = 0;      // of the last look, as find_jams says
   std::int64_t next_look_ns_ = INT64_MIN;
   std::uint64_t revision_ = 0;
 };

@@ -67,6 +67,7 @@ struct Finding {
   std::size_t task_count = 0;            ///< of all, named or not
   std::int64_t since_ns = 0;             ///< session time
   std::int64_t until_ns = 0;             ///< session time of its end; 0: it goes on
+  std::int64_t named_ns = 0;             ///< session time when a diagnosis named it first
   std::string text;                      ///< the sentence a person reads
 
   [[nodiscard]] bool active() const noexcept { return until_ns == 0; }

@@ -10,6 +10,7 @@
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "taskscope/console/analysis/components.h"
 #include "taskscope/console/analysis/wait_graph.h"
@@ -33,19 +34,23 @@ constexpr std::uint32_t kLive = UINT32_MAX, kNobody = UINT32_MAX - 1;  // instea
 struct Node {
   const Task* task = nullptr;
   std::uint32_t first_leaf = 0, leaves = 0;
+  std::uint32_t first_given = kNone;  // giver
   std::array<bool, 2> live{};
 };
 
 /// A wait for one thing.
 struct Leaf {
   std::uint32_t source = kLive;  // in Search::sources_, or kLive, kNobody
+  std::uint32_t node = 0;
+  std::uint32_t next = kNone;  // leaf of the same source
   const Wait* wait = nullptr;
 };
 
 enum class GiverState : std::uint8_t { Live, Gone, Node };
 struct SourceGiver {
   std::uint64_t task = 0;
-  std::uint32_t node = kNone;
+  std::uint32_t node = kNone, source = 0;
+  std::uint32_t next = kNone;  // giver that is the same node
   bool certain = false;
   GiverState state = GiverState::Live;
 };
@@ -55,7 +60,7 @@ struct Source {
   std::uint64_t resource = 0;  // 0: a task is joined
   bool needs_all = false, always_live = false;
   std::uint32_t first_giver = 0, givers = 0;
-  std::vector<std::uint32_t> waiting;  // nodes
+  std::uint32_t first_waiting = kNone;  // leaf
   std::array<bool, 2> live{};
   std::array<std::uint32_t, 2> missing{};  // needs_all: givers that are not live
 };
@@ -94,6 +99,11 @@ class Search {
     return order();
   }
 
+  /// Ratios as measured with a million tasks.
+  [[nodiscard]] std::size_t work() const {
+    return node_of_slot_.size() + 4 * nodes_.size() + 20 * sources_.size() + givers_.size();
+  }
+
  private:
   // --- gather
 
@@ -121,7 +131,7 @@ class Search {
     node.first_leaf = static_cast<std::uint32_t>(leaves_.size());
     bool all_live = true;
     for (const auto& wait : task.waits) {
-      Leaf leaf{kLive, &wait};
+      Leaf leaf{kLive, 0, kNone, &wait};
       if (!is_inner(wait)) leaf.source = source_for(task, wait);
       all_live = all_live && leaf.source == kLive;
       leaves_.push_back(leaf);
@@ -132,8 +142,12 @@ class Search {
       return;
     }
     const auto number = static_cast<std::uint32_t>(nodes_.size());
-    for (std::uint32_t i = node.first_leaf; i < leaves_.size(); ++i)
-      if (leaves_[i].source < kNobody) sources_[leaves_[i].source].waiting.push_back(number);
+    for (std::uint32_t i = node.first_leaf; i < leaves_.size(); ++i) {
+      leaves_[i].node = number;
+      if (leaves_[i].source >= kNobody) continue;
+      auto& first = sources_[leaves_[i].source].first_waiting;
+      leaves_[i].next = std::exchange(first, i);
+    }
     node_of_slot_[slot] = number;
     nodes_.push_back(node);
   }
@@ -174,8 +188,8 @@ class Search {
       source.first_giver = static_cast<std::uint32_t>(givers_.size());
       if (!source.always_live)
         for (const auto& giver : supply_.givers)
-          givers_.push_back(
-              {giver.task, kNone, giver.certain, giver.gone ? GiverState::Gone : GiverState::Live});
+          givers_.push_back({giver.task, kNone, 0, kNone, giver.certain,
+                             giver.gone ? GiverState::Gone : GiverState::Live});
       source.givers = static_cast<std::uint32_t>(givers_.size()) - source.first_giver;
       sources_.push_back(std::move(source));
     }
@@ -185,15 +199,17 @@ class Search {
   // --- connect
 
   void connect() {
-    given_by_.resize(nodes_.size());
     for (std::uint32_t number = 0; number < sources_.size(); ++number) {
-      for (auto& giver : givers_of(sources_[number])) {
+      const Source& source = sources_[number];
+      for (auto at = source.first_giver; at < source.first_giver + source.givers; ++at) {
+        auto& giver = givers_[at];
+        giver.source = number;
         if (giver.state == GiverState::Gone) continue;
         const auto slot = model_.tasks().slot_of(giver.task);
         giver.node = slot == kNone ? kNone : node_of_slot_[slot];
         if (giver.node == kNone) continue;
         giver.state = GiverState::Node;
-        given_by_[giver.node].push_back(number);
+        giver.next = std::exchange(nodes_[giver.node].first_given, at);
       }
     }
   }
@@ -248,7 +264,8 @@ class Search {
     const auto revive = [&](Source& source) {
       if (source.live[level]) return;
       source.live[level] = true;
-      for (const auto number : source.waiting) wake(number);
+      for (auto at = source.first_waiting; at != kNone; at = leaves_[at].next)
+        wake(leaves_[at].node);
     };
     std::vector<Source*> ready;  // before any node is live
     for (auto& source : sources_) {
@@ -263,19 +280,13 @@ class Search {
     while (!live_nodes.empty()) {
       const auto number = live_nodes.back();
       live_nodes.pop_back();
-      for (const auto given : given_by_[number]) {
-        Source& source = sources_[given];
+      for (auto at = nodes_[number].first_given; at != kNone; at = givers_[at].next) {
+        Source& source = sources_[givers_[at].source];
         // A hint was counted as live from the start where hints are not followed.
-        if (source.needs_all && level == kCertain && !is_certain(source, number)) continue;
+        if (level == kCertain && !givers_[at].certain) continue;
         if (!source.needs_all || --source.missing[level] == 0) revive(source);
       }
     }
-  }
-
-  bool is_certain(const Source& source, std::uint32_t node) {
-    for (const auto& giver : givers_of(source))
-      if (giver.node == node) return giver.certain;
-    return false;
   }
 
   // --- tell apart
@@ -296,13 +307,11 @@ class Search {
   }
 
   void put(std::uint32_t jam, std::uint32_t node, std::uint32_t site, std::uint64_t resource = 0) {
-    jam_of_[node] = jam;
     auto& into = jams_[jam];
     if (into.tasks.empty()) into.site = site;
-    into.tasks.push_back(nodes_[node].task->id);
-    if (resource != 0 &&
-        std::find(into.resources.begin(), into.resources.end(), resource) == into.resources.end())
-      into.resources.push_back(resource);
+    if (jam_of_[node] == kNone) into.tasks.push_back(nodes_[node].task->id);
+    jam_of_[node] = jam;
+    if (resource != 0 && named_.insert({resource, jam}).second) into.resources.push_back(resource);
   }
 
   void tell_apart(std::size_t level) {
@@ -352,27 +361,14 @@ class Search {
       const auto jam = add_jam(FindingKind::Deadlock, level);
       for (const auto i : around(next, part, tasks, count)) {
         const auto& leaves = leaves_of(nodes_[stuck_[i]]);
-        std::uint32_t site = 0;
         for (const auto& leaf : leaves) {
           if (leaf.source >= kNobody) continue;
           const auto at = source_place.find(leaf.source);
           if (at == source_place.end() || part[at->second] != component) continue;
-          if (site == 0) site = leaf.wait->site;
-          put_once(jam, stuck_[i], leaf.wait->site, sources_[leaf.source].resource);
+          put(jam, stuck_[i], leaf.wait->site, sources_[leaf.source].resource);
         }
       }
     }
-  }
-
-  /// As put(), for each resource of one task.
-  void put_once(std::uint32_t jam, std::uint32_t node, std::uint32_t site, std::uint64_t resource) {
-    if (jam_of_[node] == kNone) {
-      put(jam, node, site, resource);
-      return;
-    }
-    auto& known = jams_[jam].resources;
-    if (resource != 0 && std::find(known.begin(), known.end(), resource) == known.end())
-      known.push_back(resource);
   }
 
   /// The members in the order of a shortest cycle through the first; those beside it follow by id.
@@ -467,14 +463,14 @@ class Search {
     std::vector<std::vector<std::uint32_t>> found(jams_.size());
     for (std::size_t at = 0; at < queue.size(); ++at) {
       const auto [node, root] = queue[at];
-      for (const auto given : given_by_[node]) {
-        const Source& source = sources_[given];
+      for (auto giver = nodes_[node].first_given; giver != kNone; giver = givers_[giver].next) {
+        const Source& source = sources_[givers_[giver].source];
         if (source.live[level]) continue;
-        for (const auto waiting : source.waiting) {
+        for (auto leaf = source.first_waiting; leaf != kNone; leaf = leaves_[leaf].next) {
+          const auto waiting = leaves_[leaf].node;
           if (!is_new(waiting, level) || root_of_[waiting] != kNone) continue;
           root_of_[waiting] = root;
-          for (const auto& leaf : leaves_of(nodes_[waiting]))
-            if (leaf.source == given) through.emplace(waiting, &leaf);
+          through.emplace(waiting, &leaves_[leaf]);
           found[root].push_back(waiting);
           queue.push_back({waiting, root});
         }
@@ -517,12 +513,12 @@ class Search {
   std::vector<SourceGiver> givers_;
   std::vector<std::uint32_t> node_of_slot_;
   std::unordered_map<std::pair<std::uint64_t, std::uint32_t>, std::uint32_t, KeyHash> source_of_;
-  std::vector<std::vector<std::uint32_t>> given_by_;  // by node: sources
   Supply supply_;
 
   std::vector<std::uint32_t> stuck_;  // nodes stuck at this level and in no jam yet, by task id
   std::vector<Jam> jams_;
-  std::vector<std::uint32_t> jam_of_, root_of_;  // by node
+  std::vector<std::uint32_t> jam_of_, root_of_;                                 // by node
+  std::unordered_set<std::pair<std::uint64_t, std::uint32_t>, KeyHash> named_;  // resource and jam
 };
 
 // --- sentences
@@ -623,8 +619,11 @@ std::string sentence(const Model& model, const Jam& jam) {
 
 }  // namespace
 
-std::vector<Jam> find_jams(const Model& model, const Thresholds& thresholds) {
-  return Search(model, thresholds).run();
+std::vector<Jam> find_jams(const Model& model, const Thresholds& thresholds, std::size_t* work) {
+  Search search(model, thresholds);
+  auto jams = search.run();
+  if (work != nullptr) *work = search.work();
+  return jams;
 }
 
 Finding finding_of(const Model& model, const Jam& jam, const Thresholds& thresholds) {

@@ -38,8 +38,10 @@ struct Jam {
 /// All that is stuck as the model stands, worst first; each task is in one jam. Not confirmed: the
 /// model may be in the middle of a change. A scan over the tasks, and work in proportion to those
 /// that wait for tasks, resources and wakers, and to the holders of these resources.
+/// Says in `work` what it took, as a number of tasks merely scanned: the same for the same model.
 [[nodiscard]] std::vector<Jam> find_jams(const session::Model& model,
-                                         const Thresholds& thresholds = {});
+                                         const Thresholds& thresholds = {},
+                                         std::size_t* work = nullptr);
 
 /// The jam as a finding, with its sentence. Its tasks live.
 [[nodiscard]] Finding finding_of(const session::Model& model, const Jam& jam,

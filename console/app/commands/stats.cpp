@@ -237,6 +237,7 @@ void write_finding(JsonWriter& json, const Model& model, const analysis::Finding
   write_ids(json, "resources", finding.resources);
   json.member("where", place_words(model, finding.site));
   json.member("since_ns", finding.since_ns - model.begin_ns());
+  json.member("named_ns", finding.named_ns - model.begin_ns());
   json.key("until_ns");
   if (finding.active())
     json.null();
