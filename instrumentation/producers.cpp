@@ -261,6 +261,7 @@ void Producers::reserve(std::int32_t tid, std::uint32_t worker) {
 
 void Producers::unreserve() {
   for (Producer& slot : slots()) {
+    slot.is_named_ = false;  // its next thread may be another one
     // Release: hands the slot on as equip() left it.
     auto expected = Producer::State::Reserved;
     slot.state_.compare_exchange_strong(expected, Producer::State::Stocked,

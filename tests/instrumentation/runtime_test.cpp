@@ -248,6 +248,27 @@ Task<void> wants_the_lock(runtime::sync::Mutex<int>& mutex) { auto guard = co_aw
 
 }  // namespace
 
+TEST_CASE("runtime: workers that sleep keep their names, however often a console comes") {
+  const Directory directory;
+  Engine engine({.socket_directory = directory.path()});
+  constexpr std::size_t kWorkers = 4;
+  const Runtime runtime = Builder::multi_thread().worker_threads(kWorkers).build();
+  std::map<std::uint32_t, std::string> first;
+  for (int visit = 0; visit < 5; ++visit) {
+    Console console(engine.socket_path());
+    console.attach();
+    std::map<std::uint32_t, std::string> names;
+    const auto has_all = [&] {
+      for (const auto& run : console.all<protocol::Events>())
+        if (run.worker != 0) names[run.worker] = run.thread_name;
+      return names.size() == kWorkers;
+    };
+    REQUIRE(console.read_until(has_all));
+    if (first.empty()) first = names;
+    CHECK(names == first);
+  }
+}
+
 TEST_CASE("runtime: attaching late lists every live task with call site, wait and holder") {
   const Directory directory;
   Engine engine({.socket_directory = directory.path()});
