@@ -498,20 +498,26 @@ class Walk {
   /// Searches the frame that `push rbp; mov rbp, rsp` made at the start of `function`.
   bool find_frame(std::uint64_t function, bool& is_guess) {
     const std::uint64_t from = registers_.values[Registers::kStack];
-    std::uint64_t plausible = 0;
+    std::uint64_t plausible = 0, possible = 0;
     for (std::uint64_t at = from; at < from + kSearchBytes; at += sizeof at) {
       std::uint64_t saved = 0, back = 0;
       if (!stack_->read(at, saved) || !stack_->read(at + sizeof at, back)) break;
       if (!is_return_address(back)) continue;
       const auto callee = direct_callee(back);
-      if (callee == function) {  // hardly anything else can have left this word here
+      if (callee && (*callee == function || behind_jumps(*callee) == function)) {
+        // Hardly anything else can have left this word here.
         registers_.set(Registers::kFrame, at);
         return true;
       }
       const bool is_linked =
           saved == 0 || (saved > at && saved < stack_->end() && saved % sizeof saved == 0);
-      if (plausible == 0 && is_linked && (!callee || is_stub(*callee))) plausible = at;
+      if (!is_linked) continue;
+      // A call through a pointer may be the one; that of another function only if it was jumped
+      // from.
+      if (!callee && plausible == 0) plausible = at;
+      if (possible == 0) possible = at;
     }
+    if (plausible == 0) plausible = possible;
     if (plausible == 0) return false;
     is_guess = true;
     registers_.set(Registers::kFrame, plausible);
@@ -597,20 +603,42 @@ class Walk {
 #endif
   }
 
-  /// Code that only jumps on: an entry of a PLT.
-  [[nodiscard]] bool is_stub(std::uint64_t address) {
+  /// Where a call of `address` ends up, behind entries of a PLT and other code that only jumps on.
+  [[nodiscard]] std::uint64_t behind_jumps(std::uint64_t address) {
+    for (int jumps = 0; jumps < 4; ++jumps) {
 #if defined(__aarch64__)
-    std::uint32_t words[4] = {};  // adrp x16; ldr x17; add x16; br x17
-    return memory_->read(address, words, sizeof words) && words[3] == 0xd61f0220u;
+      std::uint32_t words[4] = {};  // adrp x16, PAGE; ldr x17, [x16, OFFSET]; add x16; br x17
+      if (!memory_->read(address, words, sizeof words) || words[3] != 0xd61f0220u ||
+          (words[0] & 0x9f00001fu) != 0x90000010u || (words[1] & 0xffc003ffu) != 0xf9400211u)
+        return address;
+      const auto pages = static_cast<std::int32_t>(
+                             ((words[0] >> 5 & 0x7ffff) << 2 | (words[0] >> 29 & 3)) << 11) >>
+                         11;
+      const std::uint64_t entry = (address & ~std::uint64_t{0xfff}) +
+                                  static_cast<std::uint64_t>(std::int64_t{pages} * 4096) +
+                                  (words[1] >> 10 & 0xfff) * 8;
+      if (!memory_->read(entry, &address, sizeof address)) return address;
 #else
-    unsigned char code[11] = {};
-    if (!memory_->read(address, code, sizeof code)) return false;
-    constexpr unsigned char kLanding[] = {0xf3, 0x0f, 0x1e, 0xfa};
-    const unsigned char* at = code;
-    if (std::memcmp(at, kLanding, sizeof kLanding) == 0) at += sizeof kLanding;
-    if (*at == 0xf2) ++at;
-    return at[0] == 0xff && at[1] == 0x25;
+      unsigned char code[12] = {};
+      if (!memory_->read(address, code, sizeof code)) return address;
+      std::size_t at = 0;
+      constexpr unsigned char kLanding[] = {0xf3, 0x0f, 0x1e, 0xfa};
+      if (std::memcmp(code, kLanding, sizeof kLanding) == 0) at += sizeof kLanding;
+      if (code[at] == 0xf2) ++at;
+      const bool is_direct = code[at] == 0xe9;
+      if (!is_direct && (code[at] != 0xff || code[at + 1] != 0x25)) return address;
+      at += is_direct ? 1 : 2;
+      std::int32_t offset = 0;
+      std::memcpy(&offset, code + at, sizeof offset);
+      const std::uint64_t to =
+          address + at + sizeof offset + static_cast<std::uint64_t>(std::int64_t{offset});
+      if (is_direct)
+        address = to;
+      else if (!memory_->read(to, &address, sizeof address))
+        return 0;
 #endif
+    }
+    return address;
   }
 
   Registers registers_;

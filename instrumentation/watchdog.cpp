@@ -1,6 +1,7 @@
 #include "taskscope/instrumentation/watchdog.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "taskscope/instrumentation/threads.h"
@@ -152,10 +153,12 @@ void Watchdog::read(std::uint32_t id, Worker& worker, std::uint64_t waits) {
   ThreadStack stack = stacks_.read(worker.tid, waits == 0 ? 0 : kMaxSignals - poll.signals, waits);
   poll.signals += static_cast<int>(ThreadStacks::signals_sent() - sent);
   if (waits == 0 && stack.callers.frames.empty()) return;  // it runs: at the next look
-  const auto pause = kPauses[std::min<std::size_t>(static_cast<std::size_t>(poll.readings),
-                                                   std::size(kPauses) - 1)];
-  ++poll.readings;
-  poll.next_reading = Clock::now() + pause;
+  if (stack.callers.frames.empty()) {
+    poll.next_reading = Clock::now() + threshold_ * (2 << std::min(poll.failures++, 8));
+  } else {
+    const auto last = std::size(kPauses) - 1;
+    poll.next_reading = Clock::now() + kPauses[std::min(poll.readings++, last)];
+  }
   // A worker never comes back to a poll: the stack was that of this one all the time.
   if (!is_still_in(id, poll)) return;
 

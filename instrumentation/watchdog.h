@@ -46,7 +46,8 @@ class Watchdog {
     std::uint64_t task = 0, sequence = 0;
     std::uint64_t since_ticks = 0;
     Clock::time_point next_reading;
-    int readings = 0, signals = 0;
+    std::size_t readings = 0;
+    int failures = 0, signals = 0;
     std::uint64_t waits = 0;  // of the thread, at the first look after the threshold
     std::optional<protocol::NativeStack> stack;  // what was reported
   };

@@ -120,10 +120,10 @@ TEST_CASE("blocking poll: with every worker blocked all are seen, and all others
   Engine engine({.socket_directory = directory.path()});
   constexpr std::uint32_t kWorkers = 3;
   runtime::sync::Notify notify;
-  Block blocks[kWorkers];
   const Blocking how[kWorkers] = {&read_from_a_pipe, &lock_a_mutex,
                                   signals_are_late() ? &read_from_a_pipe : &compute_in_a_loop};
   Runtime runtime = Builder::multi_thread().worker_threads(kWorkers).build();
+  Block blocks[kWorkers];  // released before the runtime waits for its workers
   constexpr std::size_t kWaiting = 500;
   for (std::size_t i = 0; i < kWaiting; ++i) runtime.spawn(wait_for(notify)).detach();
   while (runtime.metrics().polls < kWaiting) std::this_thread::yield();
