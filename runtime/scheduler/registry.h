@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "taskscope/runtime/sync/lock.h"
@@ -70,21 +71,42 @@ class Registry {
   /// moves both on. False: that was the end.
   template <class Visit>
   bool visit(std::uint32_t& shard_number, std::uint64_t& index, std::size_t limit, Visit&& visit) {
+    return visit_some(shard_number, index, limit, [&](std::span<task::Header* const> tasks) {
+      for (task::Header* task : tasks) visit(*task);
+    });
+  }
+  /// The same with up to kSome tasks at once, so that memory can be fetched for all before it is
+  /// read.
+  static constexpr std::size_t kSome = 8;
+  template <class Visit>
+  bool visit_some(std::uint32_t& shard_number, std::uint64_t& index, std::size_t limit,
+                  Visit&& visit) {
+    std::array<task::Header*, kSome> some;
+    std::size_t count = 0;
     std::size_t visited = 0;
     std::size_t looked_at = 0;
     while (shard_number < kShards) {
       Shard& shard = shards_[shard_number];
       {
         const std::lock_guard lock(shard.mutex);
+        const auto pass_on = [&] {
+          if (count != 0) visit(std::span(some).first(count));
+          count = 0;
+        };
         for (; index < shard.size; ++index) {
           // Holes count a little: a table that was large once must not hold the lock for long.
-          if (visited == limit || ++looked_at > 16 * limit) return true;
+          if (visited == limit || ++looked_at > 16 * limit) {
+            pass_on();
+            return true;
+          }
           const auto slot = shard.at(static_cast<std::uint32_t>(index));
           if ((slot & 1) != 0) continue;
-          fetch_ahead(shard, index + kAhead);
+          fetch_ahead(shard, index + kSome);
           ++visited;
-          visit(*reinterpret_cast<task::Header*>(slot));
+          some[count++] = reinterpret_cast<task::Header*>(slot);
+          if (count == kSome) pass_on();
         }
+        pass_on();
       }
       ++shard_number;
       index = 0;
@@ -109,8 +131,7 @@ class Registry {
     std::uintptr_t& at(std::uint32_t index) { return (*blocks[index / kBlock])[index % kBlock]; }
   };
 
-  /// Slots ahead of the visited one: headers are wherever the allocator put them.
-  static constexpr std::uint64_t kAhead = 6;
+  /// Headers are wherever the allocator put them.
   static void fetch_ahead(Shard& shard, std::uint64_t index) noexcept {
     if (index >= shard.size) return;
     const auto slot = shard.at(static_cast<std::uint32_t>(index));
