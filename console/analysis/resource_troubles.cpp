@@ -162,6 +162,20 @@ class Finder {
     return nullptr;
   }
 
+  /// For how long the task has stood in the queue within the last while.
+  [[nodiscard]] std::uint64_t queued_lately(const Task& task) const {
+    std::uint64_t sum = task.state == protocol::TaskState::Scheduled
+                            ? since_then(std::max(task.state_since, recent_))
+                            : 0;
+    for (const auto& lane : model_.lanes()) {
+      const auto& polls = lane->polls;
+      polls.scan_tags(
+          polls.row_after(recent_), polls.end(), [&](std::uint64_t tag) { return tag == task.id; },
+          [&](std::uint64_t number) { sum += polls.row(number).queued; });
+    }
+    return sum;
+  }
+
   [[nodiscard]] std::string busy_words(const Task& receiver) const {
     if (receiver.state == protocol::TaskState::Running) return ", which is being polled";
     if (receiver.state == protocol::TaskState::Scheduled) return ", which is queued";
@@ -205,9 +219,10 @@ class Finder {
       if (receiver != nullptr && !receiver->alive()) continue;
       Finding finding;
       finding.kind = FindingKind::SlowConsumer;
-      finding.certainty = receiver != nullptr && channel.worst() >= ticks(limits_.certain_delay_ns)
-                              ? Certainty::Certain
-                              : Certainty::Suspect;
+      const auto worst = channel.worst();
+      const bool certain = receiver != nullptr && worst >= ticks(limits_.certain_delay_ns) &&
+                           2 * queued_lately(*receiver) < worst;
+      finding.certainty = certain ? Certainty::Certain : Certainty::Suspect;
       finding.resources = {id};
       finding.site = channel.site;
       finding.since_ns = model_.clock().ns(channel.since);
@@ -227,7 +242,7 @@ class Finder {
       if (receiver != nullptr)
         finding.text += ": task " + task_words(model_, receiver->id) + " receives too slowly" +
                         busy_words(*receiver);
-      found.emplace_back(channel.worst(), std::move(finding));
+      found.emplace_back(worst, std::move(finding));
     }
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
       return a.first != b.first ? a.first > b.first

@@ -308,6 +308,24 @@ TEST_CASE("a consumer that lets its senders wait is slow; one that never comes i
         "waits for a timer");
   CHECK(resources_at(slow_channel(20, 2000), 1500, kind).empty());
 
+  // One that has no processor is not to blame.
+  Script queue;
+  queue.spawn(1, kBegin, 1);
+  queue.spawn(1, kBegin, 2);
+  for (std::uint64_t at = 1; at < 1000; at += 150) {
+    const auto now = kBegin + at * kMs;
+    if (at > 1) queue.start(1, now, 1);
+    if (at > 1) queue.wake(1, now, 2, WakeCause::Task, 1, 8);
+    if (at > 1) queue.end(1, now, 1, PollEnd::Yielded);
+    queue.start(1, now, 2);
+    queue.end(1, now, 2);
+    queue.wait(1, now, 2, WaitOp::Send, 8);
+  }
+  const auto suspect = resources_at(queue, 1000, kind);
+  REQUIRE(suspect.size() == 1);
+  CHECK(suspect[0].certainty == Certainty::Suspect);
+  CHECK(suspect[0].text.ends_with("receives too slowly, which is queued"));
+
   // Full for long, and nobody has ever received.
   Script full;
   full.spawn(1, kBegin, 2);
