@@ -127,7 +127,8 @@ Times are ns; since_ns counts from span.from. Percentiles are upper bounds, with
 
 Prints the await stacks of all living tasks, equal ones grouped and counted; with --task, of one,
 and why it is not running. A live process is asked for its stacks now; a recording shows the last
-ones it holds, as of its end.
+ones it holds, as of its end. Under a task whose poll blocks stands its native stack, leaf first;
+"perhaps" marks a frame that was found by searching.
 )"},
     {"screenshot", R"(taskscope screenshot TARGET|FILE -o PNG [--size WxH] [--view NAME] [--scale S]
                      [--seconds N]
