@@ -264,6 +264,13 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
   if (tab_ == panels::Tab::Resources) refresh_resources(now_ms);
   when_due(problems_ms_, now_ms, 400, [&] { refresh_problems(); });
   if (graph_in_sight()) when_due(graph_ms_, now_ms, 500, [&] { refresh_graph(); });
+  // Who holds what is read by walks over the living: without a walk, what closes now is not seen.
+  // The target pays for it, so the more there are the rarer.
+  const std::uint64_t live = model.tasks().live();
+  const std::int64_t rest_ms = live < 5'000 ? 1'000 : live < 50'000 ? 5'000 : 30'000;
+  if (session_->live() && due(walked_ms_, now_ms, rest_ms)) {
+    session_->request_snapshot(false);
+  }
   if (selected_ == 0) {
     inspector_.reset();
     return;
@@ -406,6 +413,7 @@ void Workspace::explain() {
   const session::Task* task = session_->model().tasks().find(selected_);
   if (task == nullptr) return;
   why_ = analysis::why_not_running(session_->model(), *task, diagnosis_.active()).text;
+  why_ = panels::short_places(std::move(why_));
   if (why_.empty()) return;
   if (why_.front() >= 'a' && why_.front() <= 'z') {
     why_.front() = static_cast<char>(why_.front() - 'a' + 'A');

@@ -219,7 +219,7 @@ class Workspace {
   panels::ProblemsView problems_;
   std::optional<panels::EvidenceView> evidence_;
   panels::ProblemsMemory problems_memory_;
-  std::int64_t problems_ms_ = INT64_MIN / 2;
+  std::int64_t problems_ms_ = INT64_MIN / 2, walked_ms_ = INT64_MIN / 2;
 
   // Who waits for whom, around some tasks and resources.
   std::vector<std::uint64_t> graph_tasks_, graph_resources_;

@@ -157,6 +157,25 @@ std::string short_function(std::string_view pretty) {
   return name;
 }
 
+std::string short_places(std::string text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const bool begins = text[at] == '/' && (at == 0 || text[at - 1] == ' ' || text[at - 1] == '(');
+    if (!begins) {
+      ++at;
+      continue;
+    }
+    const std::size_t end = std::min(text.find_first_of(" ,;)", at), text.size());
+    const std::size_t last = text.rfind('/', end - 1);
+    // Only what looks like a place in a file: a name and something behind it.
+    if (last != at && last + 1 < end) {
+      text.erase(at, last + 1 - at);
+    } else {
+      at = end;
+    }
+  }
+  return text;
+}
+
 std::string keep_tail(std::string_view text, std::size_t most) {
   if (text.size() <= most) return std::string(text);
   if (most < 4) return "…";

@@ -37,6 +37,10 @@ namespace taskscope::console::panels {
 /// lane.
 [[nodiscard]] std::string short_function(std::string_view pretty);
 
+/// A sentence with the last parts of the paths in it: "at /src/server.cpp:42" becomes
+/// "at server.cpp:42".
+[[nodiscard]] std::string short_places(std::string text);
+
 /// What differs from its neighbours in a list of paths is at the end: keeps the tail, after an
 /// ellipsis, within `most` bytes.
 [[nodiscard]] std::string keep_tail(std::string_view text, std::size_t most);

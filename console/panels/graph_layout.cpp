@@ -106,9 +106,9 @@ class Layout {
       case NodeKind::Task: {
         box.task = node.id;
         if (const session::Task* task = model_.tasks().find(node.id)) {
-          box.title = task->name().empty()
-                          ? "task " + std::to_string(node.id)
-                          : std::string(task->name()) + "  " + std::to_string(node.id);
+          // The id first: of many with one name it tells them apart, however narrow the box.
+          box.title = "#" + std::to_string(node.id);
+          if (!task->name().empty()) box.title += "  " + std::string(task->name());
           const StateText state = state_text(model_, *task);
           box.colour = state.colour;
           box.subtitle = node.site != 0 ? site_place(model_, node.site) : state.text;
@@ -170,12 +170,14 @@ class Layout {
   void measure() {
     const auto wide = [&](const std::string& text) { return options_.text_width(text); };
     for (GraphBox& box : view_.boxes) {
-      // The title stands in a font a little wider than the small one.
+      // The title stands in a font a little wider than the small one; dense, everything is drawn
+      // smaller and texts keep their size.
+      const float mark = box.on_cycle ? px(16) : 0;
       const float text =
-          std::max(wide(box.title) * 1.12f, options_.dense ? 0.0f : wide(box.subtitle)) + px(42);
+          options_.dense ? wide(box.title) * 1.25f + px(46)
+                         : std::max(wide(box.title) * 1.12f, wide(box.subtitle)) + px(42) + mark;
       const float least = options_.dense ? px(kLeastWidth * 0.7f) : px(kLeastWidth);
-      const float most = options_.dense ? px(kMostWidth * 0.75f) : px(kMostWidth);
-      box.width = std::round(std::clamp(text, least, most));
+      box.width = std::round(std::clamp(text, least, px(kMostWidth)));
       box.height = box_height();
       if (options_.dense) box.subtitle.clear();
     }
@@ -507,9 +509,15 @@ class Layout {
       if (arrow.label.empty() || options_.dense) continue;
       for (const float t : {0.5f, 0.42f, 0.58f, 0.34f, 0.66f, 0.26f, 0.74f}) {
         const GraphPoint at = point_on(arrow.curve, t);
-        const Rect label{std::round(at.x - arrow.label_width / 2),
-                         std::round(at.y - arrow.label_height / 2), arrow.label_width,
-                         arrow.label_height};
+        // Of two that go up and down side by side, each has its words on its own side.
+        float left = at.x - arrow.label_width / 2;
+        const bool upright = arrow.curve[0].x == arrow.curve[3].x;
+        if (upright && has_reverse(arrow)) {
+          left =
+              arrow.curve[3].y > arrow.curve[0].y ? at.x + px(5) : at.x - arrow.label_width - px(5);
+        }
+        const Rect label{std::round(left), std::round(at.y - arrow.label_height / 2),
+                         arrow.label_width, arrow.label_height};
         if (label.x < 0 || label.y < 0 || label.x + label.width > view_.width ||
             label.y + label.height > view_.height) {
           continue;

@@ -253,7 +253,8 @@ class Drawing {
       x += icon + px(6);
     }
     float right = to.x - std::min(px(9), width * 0.08f);
-    if (box.on_cycle && width > px(70)) {
+    // The mark of the cycle, but not at the cost of words.
+    if (box.on_cycle && right - x - px(14) >= text_width(title_font, box.title)) {
       draw_cycle({right - px(5), (from.y + to.y) / 2}, px(8), colour::kTrouble);
       right -= px(14);
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "taskscope/console/panels/format.h"
 #include "taskscope/console/panels/widgets.h"
@@ -202,20 +203,47 @@ void draw_path(const InspectorView& view, Actions& actions) {
   const float tall = px(13), low = px(9);
   const auto bar = [&](const std::vector<PathPiece>& pieces, float y, float height) {
     draw->AddRectFilled({at.x, y}, {at.x + width, y + height}, colour::kLane, px(2));
-    float drawn = at.x - 1;
+    // Each column of pixels has the colour of what took most of it.
+    const auto columns = static_cast<std::size_t>(std::max(width, 1.0f));
+    std::vector<float> cover(columns * path.sums.size(), 0.0f);
+    std::vector<Colour> colours(path.sums.size(), 0);
     for (const PathPiece& piece : pieces) {
-      const float from = std::round(at.x + piece.from * width);
-      const float to = std::max(std::round(at.x + piece.to * width), from + 1);
-      if (to <= drawn) continue;  // narrower than what stands there already
-      draw->AddRectFilled({std::max(from, drawn), y}, {to, y + height}, piece.colour);
-      drawn = to;
-      if (ImGui::IsWindowHovered() && ImGui::IsMouseHoveringRect({from, y}, {to, y + height}) &&
-          piece.sum < path.sums.size()) {
-        const double span = static_cast<double>(path.to_ns - path.from_ns);
-        tooltip(path.sums[piece.sum].text + " for " +
-                duration_text(
-                    static_cast<std::int64_t>(static_cast<double>(piece.to - piece.from) * span)));
+      colours[piece.sum] = piece.colour;
+      const float from = std::clamp(piece.from, 0.0f, 1.0f) * static_cast<float>(columns);
+      const float to = std::clamp(piece.to, 0.0f, 1.0f) * static_cast<float>(columns);
+      for (auto c = static_cast<std::size_t>(from); c < columns && static_cast<float>(c) < to;
+           ++c) {
+        const auto left = static_cast<float>(c);
+        cover[c * path.sums.size() + piece.sum] += std::min(to, left + 1) - std::max(from, left);
       }
+    }
+    std::size_t run = 0, of = SIZE_MAX;
+    for (std::size_t c = 0; c <= columns; ++c) {
+      std::size_t most = SIZE_MAX;
+      if (c < columns) {
+        const auto first = cover.begin() + static_cast<std::ptrdiff_t>(c * path.sums.size());
+        const auto found =
+            std::max_element(first, first + static_cast<std::ptrdiff_t>(path.sums.size()));
+        most = static_cast<std::size_t>(found - first);
+      }
+      if (most == of) continue;
+      const float from = at.x + static_cast<float>(run), to = at.x + static_cast<float>(c);
+      if (of != SIZE_MAX) draw->AddRectFilled({from, y}, {to, y + height}, colours[of]);
+      run = c;
+      of = most;
+    }
+    if (!ImGui::IsWindowHovered() ||
+        !ImGui::IsMouseHoveringRect({at.x, y}, {at.x + width, y + height})) {
+      return;
+    }
+    const float share = (ImGui::GetIO().MousePos.x - at.x) / width;
+    for (const PathPiece& piece : pieces) {
+      if (share < piece.from || share >= piece.to) continue;
+      const auto span = static_cast<double>(path.to_ns - path.from_ns);
+      tooltip(path.sums[piece.sum].text + " for " +
+              duration_text(
+                  static_cast<std::int64_t>(static_cast<double>(piece.to - piece.from) * span)));
+      break;
     }
   };
   bar(path.own, at.y, tall);

@@ -16,6 +16,7 @@ using analysis::FindingKind;
 constexpr std::size_t kTasksShown = 40, kOthersShown = 12, kResourcesShown = 12, kPastShown = 500;
 
 std::string as_sentence(std::string text) {
+  text = short_places(std::move(text));
   if (text.empty()) return text;
   if (text.front() >= 'a' && text.front() <= 'z') {
     text.front() = static_cast<char>(text.front() - 'a' + 'A');

@@ -12,18 +12,21 @@ TEST_CASE("settings: what was written is read again") {
   settings.width_px = 1800;
   settings.height_px = 1100;
   settings.timeline_share = 0.4f;
+  settings.thresholds.blocking_poll_ns = 25'000'000;
   settings.remember("/tmp/with space.tscope");
   settings.remember("/tmp/other.tscope");
   const Settings read = parse_settings(settings_text(settings));
   CHECK(read.width_px == 1800);
   CHECK(read.height_px == 1100);
   CHECK(read.timeline_share == Approx(0.4f));
+  CHECK(read.thresholds.blocking_poll_ns == 25'000'000);
   CHECK(read.recent == std::vector<std::string>{"/tmp/other.tscope", "/tmp/with space.tscope"});
 }
 
 TEST_CASE("settings: nonsense is passed by") {
   const Settings read = parse_settings(
-      "width_px -5\nheight_px 99999999\ninspector_share nan\ntimeline_share 7\nrecent\nx\n\n y\n");
+      "width_px -5\nheight_px 99999999\ninspector_share nan\ntimeline_share 7\n"
+      "threshold blocking-poll=soon\nthreshold\nthreshold what=3\nrecent\nx\n\n y\n");
   CHECK(read.width_px == 0);
   CHECK(read.height_px == 0);
   CHECK(read.inspector_share == Settings{}.inspector_share);

@@ -134,6 +134,38 @@ TEST_CASE("window: no text is cut or lies on other text, in any view and state")
   }
 }
 
+TEST_CASE("window: problems come first, and lead to their evidence and on to the graph") {
+  for (const Size& size : kSizes) {
+    Stage stage(size);
+    stage.frames(3);
+    CHECK(stage.dump().find("\"tab\": \"problems\"") != std::string::npos);
+    CHECK(stage.shows("Blocking poll"));
+    stage.ask(action::StepFinding{1});
+    stage.frames(2);
+    CHECK(stage.dump().find("\"evidence\"") != std::string::npos);
+    stage.check_text("finding");
+    stage.ask(action::FilterFindings{analysis::FindingKind::Deadlock});
+    stage.check_text("filtered to nothing");
+    CHECK(stage.shows("None of this kind"));
+    stage.ask(action::FilterFindings{});
+    stage.ask(action::StepFinding{-1});
+    stage.ask(action::SelectTask{synthetic::kFirstConnection});
+    stage.ask(action::ShowGraph{});
+    stage.frames(2);
+    CHECK(stage.dump().find("\"in_sight\": true") != std::string::npos);
+    stage.check_text("graph");
+    stage.ask(action::SelectFinding{0});
+    // With a threshold above all polls nothing blocks.
+    analysis::Thresholds patient;
+    patient.blocking_poll_ns = 1'000'000'000;
+    stage.ask(action::SetThresholds{patient});
+    stage.ask(action::ShowTab{panels::Tab::Problems});
+    stage.frames(2);
+    stage.check_text("no problems any more");
+    CHECK(stage.dump().find("\"problems_active\": 0") != std::string::npos);
+  }
+}
+
 TEST_CASE("window: moves of the view end following, and can be undone") {
   Stage stage(kSizes[0]);
   stage.frames(2);

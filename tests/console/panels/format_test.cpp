@@ -4,6 +4,15 @@
 
 using namespace taskscope::console::panels;
 
+TEST_CASE("format: paths in a sentence are told by their last part") {
+  CHECK(short_places("6 tasks wait at /src/a b/x/wakers.cpp:52, and (/usr/lib/io.h:7) too") ==
+        "6 tasks wait at a b/x/wakers.cpp:52, and (io.h:7) too");
+  CHECK(short_places("at /src/one.cpp:1; at /two.cpp:2 at / end /") ==
+        "at one.cpp:1; at /two.cpp:2 at / end /");
+  CHECK(short_places("").empty());
+  CHECK(short_places("3 / 4 and/or 5") == "3 / 4 and/or 5");
+}
+
 TEST_CASE("format: durations have three digits and the unit that fits") {
   CHECK(duration_text(0) == "0");
   CHECK(duration_text(840) == "840 ns");

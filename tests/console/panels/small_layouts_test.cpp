@@ -55,6 +55,60 @@ TEST_CASE("top bar: a recording tells its span and size, and cannot be recorded"
   CHECK(gauge(view, "span") == "3.00 s");
 }
 
+TEST_CASE("inspector: the critical path's sums are the whole of it, and its pieces join") {
+  const auto session = synthetic_session();
+  analysis::CriticalPath path;
+  path.task = synthetic::kFirstConnection;
+  path.from = session->model().begin();
+  path.to = path.from + 1'000'000;
+  using Kind = analysis::PathKind;
+  const auto add = [&](std::uint64_t from, std::uint64_t to, Kind own, Kind kind,
+                       std::uint64_t task) {
+    analysis::PathSegment segment;
+    segment.from = path.from + from;
+    segment.to = path.from + to;
+    segment.own = own;
+    segment.kind = kind;
+    segment.task = task;
+    path.segments.push_back(segment);
+  };
+  add(0, 200'000, Kind::Polling, Kind::Polling, path.task);
+  add(200'000, 700'000, Kind::Waiting, Kind::Polling, synthetic::kAcceptTask);
+  add(700'000, 900'000, Kind::Waiting, Kind::Polling, synthetic::kAcceptTask);
+  add(900'000, 1'000'000, Kind::Queued, Kind::Queued, path.task);
+  const PathView view = path_view(session->model(), path);
+  REQUIRE(view.sums.size() == 3);
+  CHECK(view.sums[0].text == "waiting: polling");
+  CHECK(view.sums[0].link.task == synthetic::kAcceptTask);
+  CHECK(view.sums[0].share == Approx(0.7));
+  double share = 0;
+  std::int64_t ns = 0;
+  for (const PathSum& sum : view.sums) {
+    share += sum.share;
+    ns += sum.ns;
+  }
+  CHECK(share == Approx(1));
+  CHECK(ns == 1'000'000);
+  for (const auto* pieces : {&view.own, &view.pieces}) {
+    REQUIRE(pieces->size() == 3);
+    CHECK(pieces->front().from == 0);
+    CHECK(pieces->back().to == Approx(1));
+    for (std::size_t i = 1; i < pieces->size(); ++i) {
+      CHECK((*pieces)[i].from == (*pieces)[i - 1].to);
+    }
+    for (const PathPiece& piece : *pieces) CHECK(piece.sum < view.sums.size());
+  }
+  CHECK(path_view(session->model(), {}).sums.empty());
+}
+
+TEST_CASE("inspector: a wait leads to the resource and to whoever holds it") {
+  const auto session = synthetic_session();
+  const InspectorView view = inspect(*session, synthetic::kFirstConnection);
+  REQUIRE(view.waits.size() == 1);
+  CHECK(view.waits[0].resource.resource == synthetic::kStoreMutex);
+  CHECK(view.waits[0].text.starts_with("to lock"));
+}
+
 TEST_CASE("inspector: a task's facts, stack, histograms, events and relations") {
   auto session = synthetic_session();
   InspectorView view = inspect(*session, synthetic::kFirstConnection);
