@@ -64,7 +64,7 @@ std::string_view words_of(ResourceKind kind) {
     case ResourceKind::Waker:
       return "waker";
   }
-  return "unknown resource";
+  return "unknown";
 }
 
 std::string_view words_of(WaitOp op) {

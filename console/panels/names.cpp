@@ -1,7 +1,9 @@
 #include "taskscope/console/panels/names.h"
+#include "taskscope/console/analysis/words.h"
 
 #include <algorithm>
 
+#include "taskscope/console/analysis/words.h"
 #include "taskscope/console/panels/format.h"
 
 namespace taskscope::console::panels {
@@ -153,41 +155,8 @@ std::string_view name_of(TaskState state) {
 }
 
 std::string_view name_of(ResourceKind kind) {
-  switch (kind) {
-    case ResourceKind::Other:
-      return "other";
-    case ResourceKind::Mutex:
-      return "mutex";
-    case ResourceKind::RwLock:
-      return "rwlock";
-    case ResourceKind::Semaphore:
-      return "semaphore";
-    case ResourceKind::Notify:
-      return "notify";
-    case ResourceKind::Barrier:
-      return "barrier";
-    case ResourceKind::OnceCell:
-      return "once_cell";
-    case ResourceKind::Mpsc:
-      return "mpsc";
-    case ResourceKind::Oneshot:
-      return "oneshot";
-    case ResourceKind::Broadcast:
-      return "broadcast";
-    case ResourceKind::Watch:
-      return "watch";
-    case ResourceKind::Join:
-      return "task";
-    case ResourceKind::Timer:
-      return "timer";
-    case ResourceKind::Io:
-      return "I/O";
-    case ResourceKind::Blocking:
-      return "blocking call";
-    case ResourceKind::Waker:
-      return "waker";
-  }
-  return "unknown";
+  // In a column of kinds, "resource" would say nothing.
+  return kind == ResourceKind::Other ? "other" : analysis::words_of(kind);
 }
 
 std::string_view name_of(protocol::LossCause cause) {
