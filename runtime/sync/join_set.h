@@ -16,10 +16,10 @@ class JoinSetCore;
 /// A task in a set: runs, or has ended and waits to be joined.
 class JoinMember final : public task::Completion {
  public:
-  /// `take` is the JoinHandle's, without its type.
+  /// `taker` is what the JoinHandle takes its result with, without its type.
   using Take = void (*)();
-  JoinMember(std::shared_ptr<JoinSetCore> set, task::Reference task, Take take) noexcept
-      : set_(std::move(set)), task_(std::move(task)), take_(take) {}
+  JoinMember(std::shared_ptr<JoinSetCore> set, task::Reference task, Take taker) noexcept
+      : set_(std::move(set)), task_(std::move(task)), take_(taker) {}
   void completed() noexcept override;
   [[nodiscard]] task::Header& task() const noexcept { return *task_.get(); }
   [[nodiscard]] Take take() const noexcept { return take_; }
