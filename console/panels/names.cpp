@@ -1,5 +1,4 @@
 #include "taskscope/console/panels/names.h"
-#include "taskscope/console/analysis/words.h"
 
 #include <algorithm>
 
@@ -379,7 +378,7 @@ std::string lane_name(const session::Lane& lane) {
 std::string lane_name(const session::Model& model, const session::Lane& lane) {
   std::string name = lane_name(lane);
   if (lane.worker != 0 && !lane.samples.empty() && model.runtimes().size() > 1) {
-    name += " of runtime " + std::to_string(lane.samples.back().sample.runtime);
+    name += " · rt " + std::to_string(lane.samples.back().sample.runtime);
   }
   return name;
 }

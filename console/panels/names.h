@@ -58,7 +58,7 @@ struct StateText {
 [[nodiscard]] std::string site_function(const session::Model& model, std::uint32_t site);
 /// "worker 0", or the thread's name.
 [[nodiscard]] std::string lane_name(const session::Lane& lane);
-/// The same, with the runtime's number where there are several.
+/// The same, with the number of its runtime where there are several: "worker 0 · rt 2".
 [[nodiscard]] std::string lane_name(const session::Model& model, const session::Lane& lane);
 
 /// A poll that began before the records of its worker and did not end since: only samples tell.
