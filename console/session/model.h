@@ -176,10 +176,9 @@ class Model {
   /// Gaps of the whole stream (slow consumer, damage, cap); those of a lane are in the lane.
   [[nodiscard]] std::span<const Gap> gaps() const noexcept { return gaps_; }
   [[nodiscard]] std::uint64_t snapshots_completed() const noexcept { return snapshots_completed_; }
-  /// A walk over the living has completed that began after the last loss.
-  [[nodiscard]] bool complete() const noexcept {
-    return snapshots_completed_ != 0 && walk_begin_ >= lost_until_;
-  }
+  /// Nothing was lost, or a walk over the living has completed that began after the last loss. Of
+  /// those who lived before the attach, some may still be unknown.
+  [[nodiscard]] bool complete() const noexcept { return walk_begin_ >= lost_until_; }
   /// Ticks of the end of the latest loss; 0: none.
   [[nodiscard]] std::uint64_t lost_until() const noexcept { return lost_until_; }
   [[nodiscard]] bool ended() const noexcept { return ended_; }
