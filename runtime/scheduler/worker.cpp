@@ -24,7 +24,7 @@ namespace taskscope::runtime::scheduler {
 
 namespace {
 constexpr std::uint32_t kAwake = 0, kNotified = 1, kSleeping = 2, kInDriver = 3;
-constexpr std::uint64_t kWatchNs = 10'000'000;
+constexpr std::uint64_t kWatchNs = Scheduler::kWatchNs;
 /// After so many watches in which nothing moved the watch ends until a worker has something to do.
 constexpr std::uint32_t kQuietWatches = 100;
 /// Tasks run from the LIFO slot in a row before the queue has its turn; as in tokio.
@@ -123,6 +123,7 @@ task::Header* Worker::take_injected(std::size_t limit) {
   std::size_t count = 0;
   task::Header* first = scheduler_.injection_.pop_chain(limit, count);
   if (first == nullptr) return nullptr;
+  ticks_carried_ = false;  // it may have been woken since: no poll begins before its wake
   for (task::Header* task = first->queue_next; task != nullptr;) {
     task::Header* next = task->queue_next;
     if (!queue_.push(task)) overflow(task);
@@ -153,6 +154,7 @@ task::Header* Worker::steal_from(Worker& victim) {
   std::array<task::Header*, kQueueCapacity / 2> stolen;
   const std::size_t count = victim.queue_.steal(stolen.data(), stolen.size());
   if (count == 0) return nullptr;
+  ticks_carried_ = false;  // as in take_injected
   steals.add(count);
   steal_operations.add();
   if (observe::wants(observe::Event::Worker)) {
@@ -243,9 +245,11 @@ void Worker::sleep_until_woken() {
     auto expected = kAwake;
     // Release and acquire throughout park_word_: what the notifier queued is seen.
     if (park_word_.compare_exchange_strong(expected, kInDriver, std::memory_order_acq_rel)) {
-      const bool others_work = scheduler_.idle_.awake() > 0;
-      // Published before the deadlines are read: see timer_inserted().
+      // Published before the deadlines are read, and before anybody is looked at: see
+      // timer_inserted() and end_watch().
       scheduler_.driver_deadline_ns_.store(kForever, std::memory_order_seq_cst);
+      std::atomic_thread_fence(std::memory_order_seq_cst);
+      const bool others_work = scheduler_.idle_.awake() > 0;
       const std::uint64_t deadline_ns = scheduler_.next_deadline_ns();
       const std::uint64_t now_ns = observe::monotonic_ns();
       std::int64_t timeout_ns = -1;
@@ -257,6 +261,7 @@ void Worker::sleep_until_woken() {
       if (others_work && (timeout_ns < 0 || timeout_ns > static_cast<std::int64_t>(kWatchNs)) &&
           !scheduler_.is_watched()) {
         timeout_ns = static_cast<std::int64_t>(kWatchNs);
+        scheduler_.driver_deadline_ns_.store(now_ns + kWatchNs, std::memory_order_relaxed);
       }
       scheduler_.driver_.poll(timeout_ns, batch);
       scheduler_.driver_deadline_ns_.store(0, std::memory_order_relaxed);

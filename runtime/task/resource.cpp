@@ -42,6 +42,22 @@ void ResourceRegistry::insert(Resource& resource) noexcept {
     observe::observer()->on_resource_registered(registered, observe::read_ticks());
   }
   resource.id_.store(id, std::memory_order_release);
+  // Whoever took it before anybody waited has told nobody. A named one is new: nobody has it. What
+  // is told here may come late by a moment; then its next holder's record puts it right.
+  if (*resource.name_ != '\0' || !observe::wants(observe::Event::Resource)) return;
+  observe::ResourceView view;
+  view.info.id = id;
+  view.info.kind = resource.kind_;
+  resource.describe(
+      view,
+      [](const observe::ResourceView& filled, void*) {
+        // What the ends of channels did last is no holding.
+        for (const auto& holder : filled.holders)
+          if (holder.permits != 0)
+            observe::observer()->on_resource_acquired(filled.info.id, holder,
+                                                      observe::read_ticks());
+      },
+      nullptr);
 }
 
 void ResourceRegistry::remove(Resource& resource) noexcept {
