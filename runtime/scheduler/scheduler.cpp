@@ -409,16 +409,30 @@ bool Scheduler::is_watched() const noexcept {
   return watcher_.load(std::memory_order_relaxed) != IdleSet::kNobody;
 }
 
-/// `worker` begins to work: somebody who still sleeps has to keep watch.
-void Scheduler::end_watch(std::uint32_t worker) noexcept {
+void Scheduler::give_up_watch(std::uint32_t worker) noexcept {
   auto watcher = worker;
   watcher_.compare_exchange_strong(watcher, IdleSet::kNobody, std::memory_order_relaxed);
+}
+
+/// `worker` begins to work: somebody who still sleeps has to keep watch.
+void Scheduler::end_watch(std::uint32_t worker) noexcept {
+  give_up_watch(worker);
   if (stopping_.load(std::memory_order_relaxed) || idle_.awake() == workers_.size()) return;
-  watcher = watcher_.load(std::memory_order_relaxed);
-  if (watcher == IdleSet::kNobody)
+  // This worker counts as awake and watches no more, and now reads until when the one in the driver
+  // sleeps; that one wrote this and then reads who is awake and who watches. One of them sees the
+  // other.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  auto watcher = watcher_.load(std::memory_order_relaxed);
+  if (watcher == IdleSet::kNobody) {
+    if (const auto until_ns = driver_deadline_ns_.load(std::memory_order_seq_cst); until_ns != 0) {
+      // It sleeps on an event, not on its word. Unless it wakes soon anyway, it has to sleep anew.
+      if (until_ns > observe::monotonic_ns() + kWatchNs) driver_.unpark();
+      return;
+    }
     watcher = idle_.any_sleeper();
-  else if (!watch_is_deep_.load(std::memory_order_relaxed))
+  } else if (!watch_is_deep_.load(std::memory_order_relaxed)) {
     return;
+  }
   // Wakes the thread without a notification: it looks around and goes on sleeping, with a limit.
   if (watcher != IdleSet::kNobody && watcher != worker) futex_wake(workers_[watcher]->park_word_);
 }

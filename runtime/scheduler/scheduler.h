@@ -36,6 +36,9 @@ struct SpawnOptions {
 
 class Scheduler final : public observe::Inspector {
  public:
+  /// How long what a blocked worker holds up may go unnoticed; see worker.cpp.
+  static constexpr std::uint64_t kWatchNs = 10'000'000;
+
   explicit Scheduler(Config config);
   ~Scheduler() override;
 
@@ -94,6 +97,7 @@ class Scheduler final : public observe::Inspector {
   void wake_driver_before(std::uint64_t deadline_ns) noexcept;
   [[nodiscard]] std::uint64_t next_deadline_ns() noexcept;
   [[nodiscard]] bool begin_watch(std::uint32_t worker) noexcept;
+  void give_up_watch(std::uint32_t worker) noexcept;
   void end_watch(std::uint32_t worker) noexcept;
   [[nodiscard]] bool is_watched() const noexcept;
   bool rescue(Worker& worker);

@@ -245,6 +245,8 @@ void Worker::sleep_until_woken() {
     auto expected = kAwake;
     // Release and acquire throughout park_word_: what the notifier queued is seen.
     if (park_word_.compare_exchange_strong(expected, kInDriver, std::memory_order_acq_rel)) {
+      // Who sits in the driver watches by its deadline, not by sleeping on its word.
+      scheduler_.give_up_watch(index_);
       // Published before the deadlines are read, and before anybody is looked at: see
       // timer_inserted() and end_watch().
       scheduler_.driver_deadline_ns_.store(kForever, std::memory_order_seq_cst);

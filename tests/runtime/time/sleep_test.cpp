@@ -102,8 +102,13 @@ bool sleeps_in_driver(int tid) {
 #endif
       ;
 }
-Task<int> thread_that_begins_to_sleep() {
+/// Sleeps, or blocks the worker until a timer has fired; gives the thread that began it.
+Task<int> thread_that_enters_a_timer(bool blocks) {
   const auto tid = static_cast<int>(syscall(SYS_gettid));
+  if (blocks) {
+    const bool fired = co_await block_until_fired();
+    co_return fired ? tid : 0;
+  }
   co_await time::sleep(1ms);
   co_return tid;
 }
@@ -178,25 +183,30 @@ TEST_CASE(
 
 TEST_CASE("sleep: a timer entered while another worker sits in the driver without end fires") {
   auto runtime = Builder::multi_thread().worker_threads(2).build();
-  // Both sleep, one of them in the driver; the other one is woken, enters a timer and sleeps again.
-  // Which one is woken is the runtime's choice: until it was not the one in the driver.
-  bool met = false;
-  for (int round = 0; round < 100 && !met; ++round) {
-    int in_driver = -1;
-    for (int looks = 0; looks < 10'000; ++looks) {
-      Workers workers;
-      runtime.inspector().visit_workers(workers);
-      const auto& both = workers.views;
-      if (both[0].parked && both[1].parked) {
-        in_driver = sleeps_in_driver(both[0].tid)   ? both[0].tid
-                    : sleeps_in_driver(both[1].tid) ? both[1].tid
-                                                    : -1;
-        if (in_driver != -1) break;
+  // Both sleep, one of them in the driver; the other one is woken, enters a timer and sleeps again,
+  // or blocks until it has fired. Which one is woken is the runtime's choice: until it was not the
+  // one in the driver.
+  for (const bool blocks : {false, true}) {
+    bool met = false;
+    for (int round = 0; round < 100 && !met; ++round) {
+      int in_driver = -1;
+      for (int looks = 0; looks < 10'000; ++looks) {
+        Workers workers;
+        runtime.inspector().visit_workers(workers);
+        const auto& both = workers.views;
+        if (both[0].parked && both[1].parked) {
+          in_driver = sleeps_in_driver(both[0].tid)   ? both[0].tid
+                      : sleeps_in_driver(both[1].tid) ? both[1].tid
+                                                      : -1;
+          if (in_driver != -1) break;
+        }
+        std::this_thread::yield();
       }
-      std::this_thread::yield();
+      const int began =
+          runtime.block_on(await_tid(runtime.spawn(thread_that_enters_a_timer(blocks))));
+      CHECK(began != 0);
+      met = in_driver != -1 && began != in_driver;
     }
-    const int began = runtime.block_on(await_tid(runtime.spawn(thread_that_begins_to_sleep())));
-    met = in_driver != -1 && began != in_driver;
+    if (!met) WARN("the workers never slept as the test wants them to");
   }
-  if (!met) WARN("the workers never slept as the test wants them to");
 }
