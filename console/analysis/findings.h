@@ -36,10 +36,12 @@ struct Thresholds {
   // The rules are in poll_troubles.h and resource_troubles.h.
   std::int64_t blocking_poll_ns = 10'000'000;  ///< at least Evidence::kPollNs
   /// A thread that had no processor for so long is most unlikely: what lasts longer is certain.
-  std::int64_t certain_delay_ns = 300'000'000;
+  std::int64_t certain_delay_ns = 1'000'000'000;
+  /// Of waits behind a poll or a receiver that is certainly slow.
+  std::int64_t certain_wait_ns = 300'000'000;
   std::int64_t never_yielded_ns = 4'000'000'000;
-  std::int64_t first_poll_ns = 500'000'000;  ///< NeverYielded: of a task that never did
-  std::int64_t starvation_ns = 100'000'000;  ///< at least Evidence::kQueueNs
+  std::int64_t first_poll_ns = 1'000'000'000;  ///< NeverYielded: of a task that never did
+  std::int64_t starvation_ns = 100'000'000;    ///< at least Evidence::kQueueNs
   std::uint64_t self_wakes_per_s = 200;
   std::int64_t slow_send_ns = 50'000'000;  ///< at least Evidence::kSendNs
   std::int64_t permit_wait_ns = 500'000'000;

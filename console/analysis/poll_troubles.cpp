@@ -261,6 +261,19 @@ class Finder {
     return 0;
   }
 
+  /// Whether a poll of the task lasts or lasted long enough to be no lack of processor.
+  [[nodiscard]] bool is_certain_hog(std::uint64_t task) const {
+    const auto enough = ticks(limits_.certain_delay_ns);
+    const auto& ended = model_.evidence().polls();
+    return std::any_of(running_.begin(), running_.end(),
+                       [&](const RunningPoll& poll) {
+                         return poll.task == task && since_then(poll.from) >= enough;
+                       }) ||
+           std::any_of(ended.begin(), ended.end(), [&](const session::LongPoll& poll) {
+             return poll.task == task && poll.to >= recent_ && poll.to - poll.from >= enough;
+           });
+  }
+
   void starvation() {
     const auto limit = ticks(limits_.starvation_ns);
     // By hog and, where there is none, call site.
@@ -321,7 +334,7 @@ class Finder {
         text += ", behind nobody in particular: there is too much to do, or too little processor";
       }
       if (suspects.size() > 1) text += "; " + tasks_words(suspects.size()) + " in all";
-      const bool certain = hog != 0 && worst.measure >= ticks(limits_.certain_delay_ns);
+      const bool certain = worst.measure >= ticks(limits_.certain_wait_ns) && is_certain_hog(hog);
       Finding& finding =
           report(FindingKind::Starvation, certain ? Certainty::Certain : Certainty::Suspect,
                  suspects, std::move(text));

@@ -14,9 +14,9 @@
 ///                 stands for the blocking-poll.
 /// starvation      a task that has stood in the queue for longer than T.starvation_ns, or did and
 ///                 was polled within T.recent_ns. `others` is the hog: whose poll took at least
-///                 half of that time on the worker in question. Certain with a hog and from
-///                 T.certain_delay_ns on; without, the program has too much to do or too little
-///                 processor. One finding a hog, or a call site.
+///                 half of that time on the worker in question. Certain from T.certain_wait_ns on
+///                 if that poll is a certain blocking-poll; without a hog, the program has too much
+///                 to do or too little processor. One finding a hog, or a call site.
 /// self-wakes      a task that woke itself in at least half of its polls, and more often than
 ///                 T.self_wakes_per_s, through a window of Evidence::kWindowNs that is not older.
 ///                 Certain: wakes are counted. One finding a call site; `resources` are those that

@@ -220,7 +220,7 @@ class Finder {
       Finding finding;
       finding.kind = FindingKind::SlowConsumer;
       const auto worst = channel.worst();
-      const bool certain = receiver != nullptr && worst >= ticks(limits_.certain_delay_ns) &&
+      const bool certain = receiver != nullptr && worst >= ticks(limits_.certain_wait_ns) &&
                            2 * queued_lately(*receiver) < worst;
       finding.certainty = certain ? Certainty::Certain : Certainty::Suspect;
       finding.resources = {id};

@@ -76,7 +76,7 @@ Script blocked_since_before(std::uint32_t polls) {
 
 TEST_CASE("a long poll is found while it goes on and for a while after, by its length certain") {
   Script script;
-  poll_once(script, 1, 400);
+  poll_once(script, 1, 1400);
   const auto kind = FindingKind::BlockingPoll;
   CHECK(polls_at(script, 5, kind).empty());
   const auto early = polls_at(script, 50, kind);
@@ -86,11 +86,15 @@ TEST_CASE("a long poll is found while it goes on and for a while after, by its l
   CHECK(early[0].site == kSpawnSite);
   CHECK(early[0].since_ns == 0);
   CHECK(early[0].text == "task #1 has blocked worker-1 for 50.0 ms");
-  CHECK(polls_at(script, 350, kind).at(0).certainty == Certainty::Certain);
-  const auto after = polls_at(script, 1000, kind);
+  Thresholds patient;  // else a first poll of this length has never yielded
+  patient.first_poll_ns = patient.never_yielded_ns;
+  const auto late = polls_at(script, 1350, kind, patient);
+  REQUIRE(late.size() == 1);
+  CHECK(late[0].certainty == Certainty::Certain);
+  const auto after = polls_at(script, 2000, kind);
   REQUIRE(after.size() == 1);
-  CHECK(after[0].text == "a poll of task #1 blocked worker-1 for 400 ms; it ended 600 ms ago");
-  CHECK(polls_at(script, 2500, kind).empty());
+  CHECK(after[0].text == "a poll of task #1 blocked worker-1 for 1.40 s; it ended 600 ms ago");
+  CHECK(polls_at(script, 3500, kind).empty());
 }
 
 TEST_CASE("calls on the blocking pool may block, and a block_on on a thread of its own") {
@@ -190,30 +194,30 @@ TEST_CASE("who stands in a queue for long is starved by whom its worker polls") 
   script.start(1, kBegin + 2 * kMs, 7);
   script.wake(1, kBegin + 3 * kMs, 2, WakeCause::Task, 7, 9);
   script.wake(1, kBegin + 4 * kMs, 1, WakeCause::Task, 7, 9);
-  script.end(1, kBegin + 802 * kMs, 7);
-  script.start(1, kBegin + 802 * kMs, 1);
-  script.end(1, kBegin + 803 * kMs, 1);
-  script.start(1, kBegin + 803 * kMs, 2);
-  script.end(1, kBegin + 804 * kMs, 2);
+  script.end(1, kBegin + 1802 * kMs, 7);
+  script.start(1, kBegin + 1802 * kMs, 1);
+  script.end(1, kBegin + 1803 * kMs, 1);
+  script.start(1, kBegin + 1803 * kMs, 2);
+  script.end(1, kBegin + 1804 * kMs, 2);
   const auto kind = FindingKind::Starvation;
   CHECK(polls_at(script, 90, kind).empty());
   const auto early = polls_at(script, 200, kind);
   REQUIRE(early.size() == 1);
   CHECK(early[0].certainty == Certainty::Suspect);
-  const auto found = polls_at(script, 500, kind);
+  const auto found = polls_at(script, 1500, kind);
   REQUIRE(found.size() == 1);
   CHECK(found[0].certainty == Certainty::Certain);
   CHECK(found[0].tasks == Ids{2, 1});
   CHECK(found[0].others == Ids{7});
   CHECK(found[0].site == kAwaitSite);
   CHECK(found[0].text ==
-        "task #2 has been queued for 497 ms behind #7, which worker-1 polls; 2 tasks in all");
-  const auto over = polls_at(script, 1000, kind);
+        "task #2 has been queued for 1.50 s behind #7, which worker-1 polls; 2 tasks in all");
+  const auto over = polls_at(script, 2000, kind);
   REQUIRE(over.size() == 1);
   CHECK(over[0].tasks == Ids{2, 1});
   CHECK(over[0].others == Ids{7});
   CHECK(over[0].certainty == Certainty::Certain);
-  CHECK(polls_at(script, 3000, kind).empty());
+  CHECK(polls_at(script, 4000, kind).empty());
 }
 
 TEST_CASE("a long time in the queue behind nobody is only a suspect") {
