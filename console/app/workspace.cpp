@@ -383,16 +383,36 @@ void Workspace::show_graph(std::vector<std::uint64_t> tasks, std::vector<std::ui
   refresh_graph();
 }
 
+bool Workspace::has_deadlock(const analysis::Graph& graph) const {
+  const auto draws_it = [&](const analysis::Finding& finding) {
+    return finding.kind == analysis::FindingKind::Deadlock &&
+           std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const auto& node) {
+             return node.kind == analysis::NodeKind::Task &&
+                    std::find(finding.tasks.begin(), finding.tasks.end(), node.id) !=
+                        finding.tasks.end();
+           });
+  };
+  const analysis::Findings& active = diagnosis_.active();
+  return (finding_ && draws_it(*finding_)) || std::any_of(active.begin(), active.end(), draws_it);
+}
+
 void Workspace::refresh_graph() {
   if (graph_tasks_.empty() && graph_resources_.empty()) {
     graph_.reset();
     return;
   }
   const session::Model& model = session_->model();
+  analysis::Graph graph = analysis::graph_around(model, {graph_tasks_, graph_resources_});
+  // A sender that waits for room in the channel that it sent to last is a circle, too, and healthy:
+  // marked are those that were found to be deadlocks.
+  if (!has_deadlock(graph)) {
+    for (analysis::GraphNode& node : graph.nodes) node.on_cycle = false;
+    for (analysis::GraphEdge& edge : graph.edges) edge.on_cycle = false;
+  }
   const ImVec2 pane = graph_memory_.size;
   graph_ = panels::graph_view_within(
-      model, analysis::graph_around(model, {graph_tasks_, graph_resources_}),
-      {.scale = panels::theme().scale, .text_width = panels::graph_text_width}, pane.x, pane.y);
+      model, graph, {.scale = panels::theme().scale, .text_width = panels::graph_text_width},
+      pane.x, pane.y);
 }
 
 panels::GraphInput Workspace::graph_input() const {

@@ -100,6 +100,7 @@ class Workspace {
   void refresh_problems();
   void show_graph(std::vector<std::uint64_t> tasks, std::vector<std::uint64_t> resources);
   void refresh_graph();
+  [[nodiscard]] bool has_deadlock(const analysis::Graph& graph) const;
   [[nodiscard]] bool graph_in_sight() const;
   [[nodiscard]] panels::GraphInput graph_input() const;
   void select_finding(const analysis::Finding* finding);

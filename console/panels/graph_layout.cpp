@@ -420,6 +420,7 @@ class Layout {
   }
 
   void add_mark(const Block& block) {
+    if (!view_.boxes[block.boxes.front()].on_cycle) return;
     GraphMark mark;
     mark.text = mark_text(block);
     mark.width = std::ceil(options_.text_width(mark.text)) + px(28);

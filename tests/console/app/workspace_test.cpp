@@ -139,7 +139,12 @@ TEST_CASE("window: problems come first, and lead to their evidence and on to the
     Stage stage(size);
     stage.frames(3);
     CHECK(stage.dump().find("\"tab\": \"problems\"") != std::string::npos);
-    CHECK(stage.shows("Blocking poll"));
+    analysis::Thresholds strict;
+    strict.large_frame_bytes = 512;
+    stage.ask(action::SetThresholds{strict});
+    stage.frames(2);
+    CHECK(stage.shows("Large frame"));
+    stage.check_text("problems");
     stage.ask(action::StepFinding{1});
     stage.frames(2);
     CHECK(stage.dump().find("\"evidence\"") != std::string::npos);
@@ -155,7 +160,7 @@ TEST_CASE("window: problems come first, and lead to their evidence and on to the
     CHECK(stage.dump().find("\"in_sight\": true") != std::string::npos);
     stage.check_text("graph");
     stage.ask(action::SelectFinding{0});
-    // With a threshold above all polls nothing blocks.
+    // With the usual thresholds nothing is large, and nothing blocks for long.
     analysis::Thresholds patient;
     patient.blocking_poll_ns = 1'000'000'000;
     stage.ask(action::SetThresholds{patient});

@@ -70,6 +70,7 @@ TEST_CASE("inspector: the critical path's sums are the whole of it, and its piec
     segment.own = own;
     segment.kind = kind;
     segment.task = task;
+    if (task != path.task) segment.waits_for = task;
     path.segments.push_back(segment);
   };
   add(0, 200'000, Kind::Polling, Kind::Polling, path.task);
