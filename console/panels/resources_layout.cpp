@@ -108,7 +108,7 @@ class Builder {
   ResourcesView build() {
     view_.of = model_.resources().size();
     for (int i = 0; i < kResourceColumns; ++i) {
-      constexpr std::array<float, kResourceColumns> kWeights = {0.95f, 1.2f, 1.7f, 0.65f, 0.7f,
+      constexpr std::array<float, kResourceColumns> kWeights = {0.95f, 1.2f, 1.7f, 0.85f, 0.7f,
                                                                 0.7f,  1.3f, 1.1f, 1.3f};
       const auto column = static_cast<ResourceColumn>(i);
       view_.table.columns.push_back({std::string(title_of(column)), is_number(column),

@@ -18,9 +18,9 @@ class Builder {
           const GroupLimits& limits)
       : model_(model), by_(by), order_(order), limits_(limits) {
     if (by == Grouping::AwaitSite) {
-      table_.columns = {{"Waits for", false, 2},    {"Waiting", true, 0.7f},
-                        {"Longest", true, 0.8f},    {"p99", true, 0.8f},
-                        {"Waits ever", true, 0.8f}, {"Location", false, 1.8f}};
+      table_.columns = {{"Waits for", false, 1.7f},  {"Waiting", true, 0.95f},
+                        {"Longest", true, 0.95f},    {"p99", true, 0.8f},
+                        {"Waits ever", true, 0.95f}, {"Location", false, 1.5f}};
       table_.empty = "No task waits, as far as is known.";
     } else {
       table_.columns = {
