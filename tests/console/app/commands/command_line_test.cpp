@@ -57,6 +57,10 @@ TEST_CASE("every command takes its arguments") {
   const auto stats = parsed<StatsCommand>({"stats", "--json", "f"});
   CHECK(stats.json);
   CHECK(stats.target == "f");
+  const auto set =
+      parsed<StatsCommand>({"stats", "f", "--set", "blocking-poll=25ms", "--set=orphan=2s"});
+  CHECK(set.thresholds.blocking_poll_ns == 25'000'000);
+  CHECK(set.thresholds.orphan_ns == 2'000'000'000);
   CHECK(parsed<StacksCommand>({"stacks", "f", "--task", "7"}).task == 7u);
   CHECK(parsed<StacksCommand>({"stacks", "f", "--task=#7"}).task == 7u);
   CHECK(!parsed<StacksCommand>({"stacks", "f"}).task);
@@ -109,6 +113,9 @@ TEST_CASE("what is wrong is said") {
     CHECK(refused({"record", "t", "-o", "f", "--seconds", seconds}).find("--seconds wants") == 0);
   CHECK(refused({"stacks", "t", "--task", "0"}).find("task's id") != std::string::npos);
   CHECK(refused({"stats"}).find("needs a target") != std::string::npos);
+  CHECK(refused({"stats", "f", "--set", "blocking-poll"}).find("needs a value") !=
+        std::string::npos);
+  CHECK(refused({"stats", "f", "--set", "patience=1s"}).find("no threshold") != std::string::npos);
   CHECK(refused({"check", "", "x"}).find("empty") != std::string::npos);
   CHECK(refused({"export", "f", "-o", "x"}).find("--to") != std::string::npos);
   CHECK(refused({"export", "f", "--to", "xml", "-o", "x"}).find("unknown format xml") == 0);
