@@ -162,16 +162,18 @@ class Finder {
     return nullptr;
   }
 
-  /// For how long the task has stood in the queue within the last while.
-  [[nodiscard]] std::uint64_t queued_lately(const Task& task) const {
-    std::uint64_t sum = task.state == protocol::TaskState::Scheduled
-                            ? since_then(std::max(task.state_since, recent_))
-                            : 0;
+  /// For how long the task was queued or polled within the last while.
+  [[nodiscard]] std::uint64_t ran_lately(const Task& task) const {
+    const bool waits = task.state == protocol::TaskState::Idle;
+    std::uint64_t sum = waits ? 0 : since_then(std::max(task.state_since, recent_));
     for (const auto& lane : model_.lanes()) {
       const auto& polls = lane->polls;
       polls.scan_tags(
           polls.row_after(recent_), polls.end(), [&](std::uint64_t tag) { return tag == task.id; },
-          [&](std::uint64_t number) { sum += polls.row(number).queued; });
+          [&](std::uint64_t number) {
+            const auto row = polls.row(number);
+            sum += row.queued + (row.to - row.from);
+          });
     }
     return sum;
   }
@@ -221,7 +223,7 @@ class Finder {
       finding.kind = FindingKind::SlowConsumer;
       const auto worst = channel.worst();
       const bool certain = receiver != nullptr && worst >= ticks(limits_.certain_wait_ns) &&
-                           2 * queued_lately(*receiver) < worst;
+                           2 * ran_lately(*receiver) < worst;
       finding.certainty = certain ? Certainty::Certain : Certainty::Suspect;
       finding.resources = {id};
       finding.site = channel.site;

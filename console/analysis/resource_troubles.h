@@ -8,7 +8,7 @@
 ///                 wait at least was ended by the receiver: it is slow, not stuck. `tasks` is the
 ///                 receiver, as the one who made room, else the last one known; `others` are the
 ///                 senders that wait or did. Certain when one sender's waits make up
-///                 T.certain_wait_ns and the receiver has stood in the queue for less than half of
+///                 T.certain_wait_ns and the receiver was queued or polled for less than half of
 ///                 that within T.recent_ns: else it may just have had no processor.
 /// permit-leak     a semaphore of which more permits were forgotten than added, none is held, and
 ///                 tasks have waited longer than T.permit_wait_ns for some; where its counts are
