@@ -189,7 +189,7 @@ class Finder {
     for (auto group = blocking.begin(); group != blocking.end();) {
       const Suspect& worst = group->second.sorted().front();
       const bool chance = worst.over && group->second.added() == 1 &&
-                          worst.measure < ticks(kTwice * limits_.blocking_poll_ns);
+                          worst.measure < ticks(kByChance * limits_.blocking_poll_ns);
       group = chance ? blocking.erase(group) : std::next(group);
     }
     each(never, [&](std::uint32_t, const std::vector<Suspect>& suspects) {

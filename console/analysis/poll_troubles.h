@@ -6,8 +6,8 @@
 ///                 T.recent_ns; not on the blocking pool, where blocking is the point, nor of a
 ///                 block_on on its own thread. Certain from T.certain_delay_ns on: before, the
 ///                 thread may just have had no processor. For the same reason a single one that is
-///                 over and was shorter than kTwice * T.blocking_poll_ns is passed by. One finding
-///                 a call site.
+///                 over and was shorter than kByChance * T.blocking_poll_ns is passed by. One
+///                 finding a call site.
 /// never-yielded   a poll that goes on: for longer than T.first_poll_ns in a task that has never
 ///                 returned from one, or longer than T.never_yielded_ns; and, where a native stack
 ///                 of it is known, that computes and is not blocked in the kernel. Certain. It
@@ -29,7 +29,7 @@
 
 namespace taskscope::console::analysis {
 
-constexpr std::int64_t kTwice = 5;
+constexpr std::int64_t kByChance = 5;
 
 [[nodiscard]] Findings find_poll_troubles(const session::Model& model,
                                           const Thresholds& thresholds);
