@@ -24,6 +24,7 @@ namespace {
 
 constexpr int kGood = 0, kUsage = 2, kUnusable = 3;
 constexpr std::int64_t kPumpNs = 6'000'000;  // of a frame's 16 ms
+constexpr std::int64_t kLongestPumpNs = 100'000'000;
 
 std::atomic<bool> dump_asked{false};  // set by SIGUSR1, read by the loop
 std::atomic<bool> end_asked{false};   // set by SIGINT and SIGTERM, read by the loop
@@ -92,7 +93,7 @@ int run_window(const WindowOptions& options) {
   if (!options.target.empty()) workspace.open(options.target, options.file_only, now_ms());
 
   std::uint64_t frame = 0;
-  std::int64_t dumped_ms = 0, drawn_ms = 0;
+  std::int64_t dumped_ms = 0, drawn_ms = 0, drawing_ns = 0;
   int calm_frames = 0;
   bool busiest_wanted = options.view == "inspector";
   bool worst_wanted = shows_worst(options.view);
@@ -106,7 +107,10 @@ int run_window(const WindowOptions& options) {
     window->pump(wait);
     calm_frames = window->take_woken() ? 0 : calm_frames + 1;
     drawn_ms = now_ms();
-    workspace.tick(now_ms(), kPumpNs);
+    // A file is read for as long as drawing takes: where that is slow, reading is not slower still.
+    const bool reading = workspace.session() != nullptr && !workspace.session()->source().live();
+    workspace.tick(now_ms(), reading ? std::clamp(drawing_ns, kPumpNs, kLongestPumpNs) : kPumpNs);
+    const std::int64_t begun_ms = now_ms();
     if (busiest_wanted && workspace.session() != nullptr &&
         workspace.session()->model().totals().polls_ended > 0) {
       workspace.select_busiest();
@@ -116,6 +120,7 @@ int run_window(const WindowOptions& options) {
     workspace.handle_keys(window->begin_frame());
     workspace.draw();
     window->end_frame();
+    drawing_ns = (now_ms() - begun_ms) * 1'000'000;
     ++frame;
     workspace.apply(now_ms());
     window->set_title(workspace.title());
