@@ -162,32 +162,6 @@ TableView loss_table(const session::Model& model) {
   return table;
 }
 
-TableView problem_table(const session::Model& model,
-                        const std::vector<analysis::Finding>& findings) {
-  TableView table;
-  table.columns = {{"Problem", false, 1.1f}, {"Certainty", false, 0.7f}, {"What", false, 5},
-                   {"Tasks", true, 0.5f},    {"Since", true, 0.8f},      {"Location", false, 1.5f}};
-  table.empty = "No finding by the rules that are checked: long polls, large frames.";
-  for (const analysis::Finding& finding : findings) {
-    const bool certain = finding.certainty == analysis::Certainty::Certain;
-    std::string sentence = finding.text;
-    if (!sentence.empty() && sentence.front() >= 'a' && sentence.front() <= 'z') {
-      sentence.front() = static_cast<char>(sentence.front() - 'a' + 'A');
-    }
-    TableRow row{
-        .cells = {text(std::string(analysis::name_of(finding.kind))),
-                  text(std::string(analysis::name_of(finding.certainty))),
-                  text(std::move(sentence)),
-                  number(finding.tasks.size()),
-                  {axis_text(finding.since_ns, 1'000'000), static_cast<double>(finding.since_ns)},
-                  text(site_place(model, finding.site))},
-        .dot = certain ? colour::kTrouble : colour::kScheduled};
-    if (!finding.tasks.empty()) row.on_click = action::SelectTask{finding.tasks.front(), true};
-    table.rows.push_back(std::move(row));
-  }
-  return table;
-}
-
 void sort_rows(TableView& table, std::size_t column, bool descending) {
   if (column >= table.columns.size()) return;
   const bool by_number = table.columns[column].number;

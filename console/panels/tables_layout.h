@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "taskscope/console/analysis/findings.h"
 #include "taskscope/console/panels/actions.h"
 #include "taskscope/console/panels/palette.h"
 #include "taskscope/console/session/model.h"
@@ -39,9 +38,6 @@ struct TableView {
 [[nodiscard]] TableView resource_table(const session::Model& model, std::size_t limit = 5000);
 [[nodiscard]] TableView worker_table(const session::Model& model);
 [[nodiscard]] TableView loss_table(const session::Model& model);
-/// Worst first, as analysis gives them; a click goes to the worst task.
-[[nodiscard]] TableView problem_table(const session::Model& model,
-                                      const std::vector<analysis::Finding>& findings);
 
 /// Sorts rows by a column; numbers by their value.
 void sort_rows(TableView& table, std::size_t column, bool descending);
