@@ -480,8 +480,9 @@ void add_path(session::Session& session, InspectorView& view, std::int64_t from_
               std::int64_t to_ns) {
   view.critical = PathView();
   if (!view.known || to_ns <= from_ns) return;
-  view.critical = path_view(session.model(), analysis::critical_path(session, view.task, from_ns, to_ns,
-                                                                 {.chunks = 64, .segments = 2000}));
+  view.critical =
+      path_view(session.model(), analysis::critical_path(session, view.task, from_ns, to_ns,
+                                                         {.chunks = 64, .segments = 2000}));
 }
 
 Colour colour_of(analysis::PathKind kind) {
