@@ -61,14 +61,29 @@ std::uint64_t thread_cpu_ns() {
          static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-void read_thread_name(std::int32_t tid, char (&name)[16]) {
+/// Fills `text`, and ends it with a zero; empty when there is nothing to read.
+template <std::size_t kSize>
+void read_of_thread(std::int32_t tid, const char* file, char (&text)[kSize]) {
   char path[64];
-  std::snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+  std::snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, file);
+  text[0] = '\0';
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
-  const ssize_t size = read(fd, name, sizeof name - 1);
+  const ssize_t size = read(fd, text, kSize - 1);
   close(fd);
-  name[size > 0 ? size : 0] = '\0';
+  text[size > 0 ? size : 0] = '\0';
+}
+
+/// 0 where the kernel does not count it. schedstat: time run, time ready and not run, slices.
+std::uint64_t unscheduled_ns(std::int32_t tid) {
+  char text[96];
+  read_of_thread(tid, "schedstat", text);
+  const char* const second = std::strchr(text, ' ');
+  return second == nullptr ? 0 : std::strtoull(second, nullptr, 10);
+}
+
+void read_thread_name(std::int32_t tid, char (&name)[16]) {
+  read_of_thread(tid, "comm", name);
   if (char* const end = std::strchr(name, '\n')) *end = '\0';
 }
 
@@ -679,7 +694,8 @@ void Collector::sample() {
                                     .budget_yields = counters.budget_yields,
                                     .timers_fired = counters.timers_fired,
                                     .timers_late = counters.timers_late,
-                                    .late_max_ns = view.late_max_ns};
+                                    .late_max_ns = view.late_max_ns,
+                                    .unscheduled_ns = unscheduled_ns(view.tid)};
       static_assert(protocol::kWheelLevels == runtime::observe::kWheelLevels);
       std::copy(std::begin(view.wheel), std::end(view.wheel), std::begin(worker.wheel));
       workers->push_back(worker);

@@ -343,6 +343,7 @@ void pack(const WorkerSample& from, wire::v1::WorkerSample& to) {
   to.set_timers_fired(from.timers_fired);
   to.set_timers_late(from.timers_late);
   to.set_late_max_ns(from.late_max_ns);
+  to.set_unscheduled_ns(from.unscheduled_ns);
 }
 
 WorkerSample unpack(const wire::v1::WorkerSample& from) {
@@ -369,6 +370,7 @@ WorkerSample unpack(const wire::v1::WorkerSample& from) {
   to.timers_fired = from.timers_fired();
   to.timers_late = from.timers_late();
   to.late_max_ns = from.late_max_ns();
+  to.unscheduled_ns = from.unscheduled_ns();
   return to;
 }
 

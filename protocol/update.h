@@ -289,6 +289,8 @@ struct WorkerSample {
   std::uint64_t local_schedules = 0, overflows = 0, budget_yields = 0, timers_fired = 0,
                 timers_late = 0;
   std::uint64_t late_max_ns = 0;
+  /// How long its thread stood in the kernel's run queue: ready, and without a processor.
+  std::uint64_t unscheduled_ns = 0;
   bool operator==(const WorkerSample&) const = default;
 };
 

@@ -104,6 +104,11 @@ class Finder {
   [[nodiscard]] std::uint64_t since_then(std::uint64_t then) const {
     return model_.now() - std::min(model_.now(), then);
   }
+  /// Of [from, to): without what the lane's thread had no processor for.
+  [[nodiscard]] std::uint64_t with_processor(std::uint32_t lane, std::uint64_t from,
+                                             std::uint64_t to) const {
+    return to - from - std::min(to - from, model_.unscheduled(lane, from, to));
+  }
   [[nodiscard]] bool is_of_worker(const Task& task, std::uint32_t lane) const {
     if (task.kind == TaskKind::Blocking) return false;
     return task.kind != TaskKind::BlockOn ||
@@ -173,7 +178,7 @@ class Finder {
       const auto endless = task->polls <= 1
                                ? std::min(limits_.first_poll_ns, limits_.never_yielded_ns)
                                : limits_.never_yielded_ns;
-      if (computes && suspect.measure > ticks(endless))
+      if (computes && with_processor(poll.lane, poll.from, model_.now()) > ticks(endless))
         add(never, suspect);
       else if (suspect.measure > limit)
         add(blocking, suspect);
@@ -216,7 +221,8 @@ class Finder {
       if (suspects.size() > 1)
         text += "; " + tasks_words(suspects.size()) + from_words(*worst.task) +
                 " polled longer than " + duration_words(limits_.blocking_poll_ns);
-      const bool certain = worst.measure >= ticks(limits_.certain_delay_ns);
+      const bool certain = with_processor(worst.lane, worst.since, worst.since + worst.measure) >=
+                           ticks(limits_.certain_delay_ns);
       report(FindingKind::BlockingPoll, certain ? Certainty::Certain : Certainty::Suspect, suspects,
              std::move(text));
     });
@@ -267,10 +273,12 @@ class Finder {
     const auto& ended = model_.evidence().polls();
     return std::any_of(running_.begin(), running_.end(),
                        [&](const RunningPoll& poll) {
-                         return poll.task == task && since_then(poll.from) >= enough;
+                         return poll.task == task &&
+                                with_processor(poll.lane, poll.from, model_.now()) >= enough;
                        }) ||
            std::any_of(ended.begin(), ended.end(), [&](const session::LongPoll& poll) {
-             return poll.task == task && poll.to >= recent_ && poll.to - poll.from >= enough;
+             return poll.task == task && poll.to >= recent_ &&
+                    with_processor(poll.lane, poll.from, poll.to) >= enough;
            });
   }
 

@@ -186,6 +186,15 @@ class Finder {
     return {};
   }
 
+  /// The longest that a worker had no processor within the last `ticks` and what is recent.
+  [[nodiscard]] std::uint64_t without_processor(std::uint64_t ticks) const {
+    const auto from = recent_ - std::min(recent_, ticks);
+    std::uint64_t longest = 0;
+    for (const auto& lane : model_.lanes())
+      longest = std::max(longest, model_.unscheduled(lane->index, from, model_.now()));
+    return longest;
+  }
+
   void slow_consumers() {
     std::map<std::uint64_t, Channel> channels;
     const auto limit = ticks(limits_.slow_send_ns);
@@ -222,7 +231,9 @@ class Finder {
       Finding finding;
       finding.kind = FindingKind::SlowConsumer;
       const auto worst = channel.worst();
-      const bool certain = receiver != nullptr && worst >= ticks(limits_.certain_wait_ns) &&
+      const auto lacked = without_processor(worst);
+      const bool certain = receiver != nullptr &&
+                           worst - std::min(worst, lacked) >= ticks(limits_.certain_wait_ns) &&
                            2 * ran_lately(*receiver) < worst;
       finding.certainty = certain ? Certainty::Certain : Certainty::Suspect;
       finding.resources = {id};

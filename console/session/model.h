@@ -202,6 +202,10 @@ class Model {
   [[nodiscard]] std::vector<RunningPoll> running_polls() const;
   /// What took long, came in bursts, wakes itself: of the last seconds.
   [[nodiscard]] const Evidence& evidence() const noexcept { return evidence_; }
+  /// For how long the lane's thread was ready within [from, to] and had no processor, by the
+  /// samples around: rather too much than too little. 0 where nothing was sampled. All in ticks.
+  [[nodiscard]] std::uint64_t unscheduled(std::uint32_t lane, std::uint64_t from,
+                                          std::uint64_t to) const;
   /// Tasks that wait for the resource now, at most `limit`. Walks all tasks.
   [[nodiscard]] std::vector<std::uint64_t> waiters_of(std::uint64_t resource,
                                                       std::size_t limit = 1000) const;

@@ -242,6 +242,22 @@ std::vector<RunningPoll> Model::running_polls() const {
   return polls;
 }
 
+std::uint64_t Model::unscheduled(std::uint32_t lane, std::uint64_t from, std::uint64_t to) const {
+  if (lane >= lanes_.size() || lanes_[lane]->samples.empty()) return 0;
+  const auto& samples = lanes_[lane]->samples;
+  const auto is_before = [](const WorkerPoint& point, std::uint64_t ticks) {
+    return point.ticks < ticks;
+  };
+  auto first = std::lower_bound(samples.begin(), samples.end(), from + 1, is_before);
+  if (first != samples.begin()) --first;
+  auto last = std::lower_bound(first, samples.end(), to, is_before);
+  if (last == samples.end()) --last;
+  const auto before = first->sample.unscheduled_ns, after = last->sample.unscheduled_ns;
+  return after <= before ? 0
+                         : clock_.duration_ticks(static_cast<std::int64_t>(
+                               std::min<std::uint64_t>(after - before, INT64_MAX)));
+}
+
 std::vector<std::uint64_t> Model::waiters_of(std::uint64_t resource, std::size_t limit) const {
   std::vector<std::uint64_t> waiters;
   for (std::uint32_t slot = 0; slot < tasks_.slots() && waiters.size() < limit; ++slot) {

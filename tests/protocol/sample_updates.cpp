@@ -57,7 +57,7 @@ WorkerSample worker_sample() {
   for (auto* counter :
        {&sample.busy_ns, &sample.polls, &sample.parks, &sample.noops, &sample.steals,
         &sample.steal_operations, &sample.local_schedules, &sample.overflows, &sample.budget_yields,
-        &sample.timers_fired, &sample.timers_late, &sample.late_max_ns})
+        &sample.timers_fired, &sample.timers_late, &sample.late_max_ns, &sample.unscheduled_ns})
     *counter = next++;
   return sample;
 }

@@ -129,7 +129,7 @@ void Script::snapshot(std::uint64_t at, std::vector<TaskSnapshot> tasks,
 }
 
 void Script::sample(std::uint64_t at, std::uint32_t worker, std::uint64_t task,
-                    std::uint64_t sequence) {
+                    std::uint64_t sequence, std::uint64_t unscheduled_ns) {
   Samples samples;
   samples.ticks = at;
   WorkerSample one;
@@ -137,6 +137,7 @@ void Script::sample(std::uint64_t at, std::uint32_t worker, std::uint64_t task,
   one.runtime = 1;
   one.current_task = task;
   one.poll_sequence = sequence;
+  one.unscheduled_ns = unscheduled_ns;
   samples.workers.push_back(one);
   add(at, std::move(samples));
 }

@@ -41,7 +41,8 @@ class Script {
   void snapshot(std::uint64_t at, std::vector<protocol::TaskSnapshot> tasks,
                 std::vector<protocol::ResourceSnapshot> resources = {});
   /// A worker that was found in `task`'s poll number `sequence`.
-  void sample(std::uint64_t at, std::uint32_t worker, std::uint64_t task, std::uint64_t sequence);
+  void sample(std::uint64_t at, std::uint32_t worker, std::uint64_t task, std::uint64_t sequence,
+              std::uint64_t unscheduled_ns = 0);
 
   /// All of it up to `until`, in chunks of 64 records; sites 1 to 9 are "/src/site.cpp:N".
   [[nodiscard]] std::vector<protocol::Update> updates(std::uint64_t until) const;

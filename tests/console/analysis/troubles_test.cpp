@@ -97,6 +97,24 @@ TEST_CASE("a long poll is found while it goes on and for a while after, by its l
   CHECK(polls_at(script, 3500, kind).empty());
 }
 
+TEST_CASE("what a thread had no processor for is no certain trouble") {
+  Script script;
+  poll_once(script, 1, 1400);
+  // Ready and without a processor for 900 of the 1,400 ms.
+  for (std::uint64_t ms = 0; ms <= 1300; ms += 100)
+    script.sample(kBegin + ms * kMs, 1, 1, 17, std::min<std::uint64_t>(ms, 900) * kMs);
+  Thresholds patient;
+  patient.first_poll_ns = patient.never_yielded_ns;
+  const auto found = polls_at(script, 1350, FindingKind::BlockingPoll, patient);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].certainty == Certainty::Suspect);
+  Thresholds quick;
+  quick.first_poll_ns = 600 * std::int64_t{kMs};
+  CHECK(polls_at(script, 1350, FindingKind::NeverYielded, quick).empty());
+  quick.first_poll_ns = 300 * std::int64_t{kMs};
+  CHECK(polls_at(script, 1350, FindingKind::NeverYielded, quick).size() == 1);
+}
+
 TEST_CASE("calls on the blocking pool may block, and a block_on on a thread of its own") {
   Script script;
   poll_once(script, 1, 400, TaskKind::Blocking);
