@@ -265,10 +265,8 @@ void Workspace::refresh_panels(std::int64_t now_ms) {
   when_due(problems_ms_, now_ms, 400, [&] { refresh_problems(); });
   if (graph_in_sight()) when_due(graph_ms_, now_ms, 500, [&] { refresh_graph(); });
   // Who holds what is read by walks over the living: without a walk, what closes now is not seen.
-  // The target pays for it, so the more there are the rarer.
-  const std::uint64_t live = model.tasks().live();
-  const std::int64_t rest_ms = live < 5'000 ? 1'000 : live < 50'000 ? 5'000 : 30'000;
-  if (session_->live() && due(walked_ms_, now_ms, rest_ms)) {
+  const auto rest = session::rest_between_walks(model.tasks().live());
+  if (session_->live() && due(walked_ms_, now_ms, rest.count())) {
     session_->request_snapshot(false);
   }
   if (selected_ == 0) {

@@ -32,6 +32,12 @@ struct WakeArrow {
   std::uint64_t value = 0;  ///< Io: fd; else resource
 };
 
+/// How long to rest between walks over so many living tasks. Who holds or uses what is partly told
+/// by walks only; the target pays for them, so the more there are the rarer.
+[[nodiscard]] constexpr std::chrono::milliseconds rest_between_walks(std::uint64_t living) {
+  return std::chrono::seconds(living < 5'000 ? 1 : living < 50'000 ? 5 : 30);
+}
+
 class Session {
  public:
   explicit Session(std::unique_ptr<source::Source> source, const Limits& limits = {});

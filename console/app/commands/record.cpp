@@ -5,14 +5,17 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "taskscope/console/analysis/words.h"
 #include "taskscope/console/app/commands/child_process.h"
 #include "taskscope/console/app/commands/commands.h"
 #include "taskscope/console/app/commands/common.h"
 #include "taskscope/console/app/commands/signals.h"
+#include "taskscope/console/session/session.h"
 #include "taskscope/console/source/live_source.h"
 #include "taskscope/console/source/target.h"
 #include "taskscope/protocol/trace_file.h"
@@ -24,8 +27,9 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kTurn{50};          // how late a signal or the command's end is seen
-constexpr milliseconds kLastWalk{1000};    // for the stacks at a clean end
+constexpr milliseconds kTurn{50};        // how late a signal or the command's end is seen
+constexpr milliseconds kLastWalk{1000};  // for the stacks at a clean end
+constexpr milliseconds kUnansweredWalk{5000};
 constexpr milliseconds kLastBytes{5000};   // from the command's end to the end of its stream
 constexpr milliseconds kConnectFor{5000};  // from the first sight of a socket
 constexpr milliseconds kFirstLook{2}, kSlowestLook{50};
@@ -48,6 +52,10 @@ class Recording {
   void turn(milliseconds at_most) {
     source_->wait(at_most);
     while (auto chunk = source_->next()) take(chunk->update);
+    if (SteadyClock::now() < next_walk_) return;
+    // A target without a runtime answers nothing.
+    next_walk_ = SteadyClock::now() + kUnansweredWalk;
+    source_->request(protocol::RequestSnapshot{true, false, 0});
   }
   [[nodiscard]] bool open() const {
     return source_->state() == source::SourceState::Open && error().empty();
@@ -91,12 +99,17 @@ class Recording {
       lost_events_ += loss->events;
       lost_chunks_ += loss->chunks;
     }
-    if (const auto* walk = std::get_if<protocol::Snapshot>(&update))
-      if (walk->last && walk->has_stacks) ++stack_walks_;
+    if (const auto* walk = std::get_if<protocol::Snapshot>(&update)) {
+      walked_ += walk->tasks.size();
+      if (!walk->last) return;
+      if (walk->has_stacks) ++stack_walks_;
+      next_walk_ = SteadyClock::now() + session::rest_between_walks(std::exchange(walked_, 0));
+    }
   }
 
   std::unique_ptr<source::Source> source_;
-  std::uint64_t events_ = 0, lost_events_ = 0, lost_chunks_ = 0, stack_walks_ = 0;
+  std::uint64_t events_ = 0, lost_events_ = 0, lost_chunks_ = 0, stack_walks_ = 0, walked_ = 0;
+  SteadyClock::time_point next_walk_ = SteadyClock::now() + session::rest_between_walks(0);
   const SteadyClock::time_point began_ = SteadyClock::now();
 };
 
