@@ -581,7 +581,16 @@ bool visit_header(task::Header& task, observe::Detail detail, bool taken, std::u
   const auto last_poll_ms = task.last_poll_ms.load(std::memory_order_relaxed);
   view.last_poll_ms = view.polls == 0 ? 0 : full_ms(last_poll_ms, now_ms);
   view.wakers = task.wakers.load(std::memory_order_relaxed);
-  const auto state = task.state.load();
+  // It ran when it was tried, and waits by now: then what it waits for is to be told.
+  const auto is_idle = [](std::uint64_t state) {
+    return (state & (task::State::kRunning | task::State::kScheduled | task::State::kComplete)) ==
+           0;
+  };
+  auto state = task.state.load();
+  while (!taken && detail != observe::Detail::Facts && is_idle(state)) {
+    taken = task.state.try_inspect();
+    state = task.state.load();
+  }
   view.state = taken                                    ? observe::TaskState::Idle
                : (state & task::State::kComplete) != 0  ? observe::TaskState::Finished
                : (state & task::State::kRunning) != 0   ? observe::TaskState::Running
