@@ -1,12 +1,12 @@
 #include "taskscope/instrumentation/collector.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <string>
 #include <utility>
 
 #include "taskscope/instrumentation/threads.h"
@@ -61,30 +61,18 @@ std::uint64_t thread_cpu_ns() {
          static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-/// Fills `text`, and ends it with a zero; empty when there is nothing to read.
-template <std::size_t kSize>
-void read_of_thread(std::int32_t tid, const char* file, char (&text)[kSize]) {
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, file);
-  text[0] = '\0';
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  const ssize_t size = read(fd, text, kSize - 1);
-  close(fd);
-  text[size > 0 ? size : 0] = '\0';
-}
-
 /// 0 where the kernel does not count it. schedstat: time run, time ready and not run, slices.
 std::uint64_t unscheduled_ns(std::int32_t tid) {
-  char text[96];
-  read_of_thread(tid, "schedstat", text);
-  const char* const second = std::strchr(text, ' ');
+  const std::string text = read_thread_file(tid, "schedstat");
+  const char* const second = std::strchr(text.c_str(), ' ');
   return second == nullptr ? 0 : std::strtoull(second, nullptr, 10);
 }
 
 void read_thread_name(std::int32_t tid, char (&name)[16]) {
-  read_of_thread(tid, "comm", name);
-  if (char* const end = std::strchr(name, '\n')) *end = '\0';
+  const std::string text = read_thread_file(tid, "comm");
+  const auto size = std::min({text.find('\n'), text.size(), sizeof name - 1});
+  text.copy(name, size);
+  name[size] = '\0';
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "taskscope/instrumentation/thread_stack.h"
 
-#include <fcntl.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include <thread>
 
 #include "taskscope/instrumentation/system_calls.h"
+#include "taskscope/instrumentation/threads.h"
 
 namespace taskscope::instrumentation {
 
@@ -199,16 +199,6 @@ int claim_signal() {
 
 // --- /proc
 
-std::string read_proc(std::int32_t tid, const char* name) {
-  char path[64], text[4096];
-  std::snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  const ssize_t got = ::read(fd, text, sizeof text);
-  close(fd);
-  return std::string(text, got > 0 ? static_cast<std::size_t>(got) : 0);
-}
-
 struct Waiting {
   long call = -1;  // -1: waits for something else, a page for example
   std::uint64_t sp = 0, pc = 0;
@@ -219,7 +209,7 @@ enum class Look { Runs, Waits, Unknown };
 
 /// "running", or "CALL six-arguments SP PC", or "-1 SP PC".
 Look look_at(std::int32_t tid, Waiting& waiting) {
-  const std::string text = read_proc(tid, "syscall");
+  const std::string text = read_thread_file(tid, "syscall");
   if (text.empty()) return Look::Unknown;
   if (text.starts_with("running")) return Look::Runs;
   char* at = nullptr;
@@ -236,7 +226,7 @@ Look look_at(std::int32_t tid, Waiting& waiting) {
 
 /// Would the thread get the signal?
 bool lets_through(std::int32_t tid, int number) {
-  const std::string status = read_proc(tid, "status");
+  const std::string status = read_thread_file(tid, "status");
   const auto at = status.find("SigBlk:");
   if (at == std::string::npos) return false;
   const auto blocked = std::strtoull(status.c_str() + at + 7, nullptr, 16);
@@ -307,7 +297,7 @@ bool ThreadStacks::copy_waiting(std::int32_t tid, ThreadStack& to, Registers& re
 }
 
 std::uint64_t ThreadStacks::waits(std::int32_t tid) {
-  const std::string status = read_proc(tid, "status");
+  const std::string status = read_thread_file(tid, "status");
   constexpr std::string_view kName = "\nvoluntary_ctxt_switches:";
   const auto at = status.find(kName);
   return at == std::string::npos ? 0

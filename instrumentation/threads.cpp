@@ -1,7 +1,9 @@
 #include "taskscope/instrumentation/threads.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <exception>
@@ -33,6 +35,16 @@ std::thread start_thread(const char* name, std::function<void()> body) {
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return thread;
+}
+
+std::string read_thread_file(std::int32_t tid, const char* name) {
+  char path[64], text[4096];
+  std::snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  const ssize_t got = ::read(fd, text, sizeof text);
+  close(fd);
+  return std::string(text, got > 0 ? static_cast<std::size_t>(got) : 0);
 }
 
 }  // namespace taskscope::instrumentation

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "taskscope/console/analysis/words.h"
+#include "taskscope/console/analysis/finder.h"
 
 namespace taskscope::console::analysis {
 namespace {
@@ -60,10 +60,6 @@ class Group {
   std::unordered_map<std::uint64_t, std::size_t> place_;
 };
 
-std::string tasks_words(std::size_t count) {
-  return count == 1 ? "1 task" : std::to_string(count) + " tasks";
-}
-
 std::string lane_words(const Model& model, std::uint32_t lane) {
   if (lane >= model.lanes().size()) return "its worker";
   const session::Lane& row = *model.lanes()[lane];
@@ -71,11 +67,10 @@ std::string lane_words(const Model& model, std::uint32_t lane) {
   return row.worker != 0 ? "worker " + std::to_string(row.worker) : "its thread";
 }
 
-class Finder {
+class Finder : FinderBase {
  public:
   Finder(const Model& model, const Thresholds& thresholds)
-      : model_(model), limits_(thresholds), running_(model.running_polls()) {
-    recent_ = model.now() - std::min(model.now(), ticks(thresholds.recent_ns));
+      : FinderBase(model, thresholds), running_(model.running_polls()) {
     // What runs on the blocking pool, or is a thread's own block_on, may take its time.
     std::erase_if(running_, [&](const RunningPoll& poll) {
       const Task* task = model_.tasks().find(poll.task);
@@ -95,15 +90,6 @@ class Finder {
   }
 
  private:
-  [[nodiscard]] std::uint64_t ticks(std::int64_t ns) const {
-    return model_.clock().duration_ticks(ns);
-  }
-  [[nodiscard]] std::string duration(std::uint64_t of) const {
-    return duration_words(model_.clock().duration_ns(of));
-  }
-  [[nodiscard]] std::uint64_t since_then(std::uint64_t then) const {
-    return model_.now() - std::min(model_.now(), then);
-  }
   /// Of [from, to): without what the lane's thread had no processor for.
   [[nodiscard]] std::uint64_t with_processor(std::uint32_t lane, std::uint64_t from,
                                              std::uint64_t to) const {
@@ -405,11 +391,7 @@ class Finder {
     });
   }
 
-  const Model& model_;
-  const Thresholds& limits_;
   std::vector<RunningPoll> running_;
-  std::uint64_t recent_ = 0;
-  Findings found_;
 };
 
 }  // namespace

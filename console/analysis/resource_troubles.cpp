@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "taskscope/console/analysis/words.h"
+#include "taskscope/console/analysis/finder.h"
 
 namespace taskscope::console::analysis {
 namespace {
@@ -35,11 +35,9 @@ std::optional<std::uint64_t> attribute(const session::Resource& resource, std::s
   return std::nullopt;
 }
 
-class Finder {
+class Finder : FinderBase {
  public:
-  Finder(const Model& model, const Thresholds& thresholds) : model_(model), limits_(thresholds) {
-    recent_ = model.now() - std::min(model.now(), ticks(thresholds.recent_ns));
-  }
+  using FinderBase::FinderBase;
 
   Findings find() {
     if (model_.clock().calibrated()) {
@@ -51,19 +49,6 @@ class Finder {
   }
 
  private:
-  [[nodiscard]] std::uint64_t ticks(std::int64_t ns) const {
-    return model_.clock().duration_ticks(ns);
-  }
-  [[nodiscard]] std::string duration(std::uint64_t of) const {
-    return duration_words(model_.clock().duration_ns(of));
-  }
-  [[nodiscard]] std::uint64_t since_then(std::uint64_t then) const {
-    return model_.now() - std::min(model_.now(), then);
-  }
-  static std::string tasks_words(std::size_t count) {
-    return count == 1 ? "1 task" : std::to_string(count) + " tasks";
-  }
-
   /// Calls see(task, wait, site) for the tasks that wait for `op`, those of one await from the
   /// longest wait on, as long as it says so.
   template <class See>
@@ -381,11 +366,6 @@ class Finder {
     std::sort(tasks.begin(), tasks.end());
     return tasks;
   }
-
-  const Model& model_;
-  const Thresholds& limits_;
-  std::uint64_t recent_ = 0;
-  Findings found_;
 };
 
 }  // namespace

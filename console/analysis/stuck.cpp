@@ -525,10 +525,6 @@ class Search {
 
 constexpr std::size_t kTold = 6;  // members of a cycle
 
-std::string tasks_words(std::size_t count) {
-  return count == 1 ? "1 task" : std::to_string(count) + " tasks";
-}
-
 /// "to lock mutex #4" of the wait by which `task` is in the jam: the first for one of `resources`
 /// or `tasks`.
 const Wait* wait_in(const Jam& jam, const Task& task) {

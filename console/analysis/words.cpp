@@ -159,6 +159,10 @@ std::string resource_words(const session::Model& model, std::uint64_t id, Resour
   return text;
 }
 
+std::string tasks_words(std::size_t count) {
+  return count == 1 ? "1 task" : std::to_string(count) + " tasks";
+}
+
 std::string task_words(const session::Model& model, std::uint64_t id) {
   std::string text = "#" + std::to_string(id);
   const session::Task* task = model.tasks().find(id);

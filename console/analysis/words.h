@@ -19,6 +19,8 @@ namespace taskscope::console::analysis {
 /// "mutex #12", "mpsc "jobs"".
 [[nodiscard]] std::string resource_words(const session::Model& model, std::uint64_t id,
                                          protocol::ResourceKind kind);
+/// "1 task", "12 tasks".
+[[nodiscard]] std::string tasks_words(std::size_t count);
 /// "#7", "#7 (session)".
 [[nodiscard]] std::string task_words(const session::Model& model, std::uint64_t id);
 /// "/src/server.cpp:42"; empty when nothing defines the site.

@@ -15,68 +15,7 @@ TableCell time(std::int64_t ns) {
 }
 TableCell share(double value) { return {percent_text(value), value}; }
 
-std::string holders_text(const session::Model& model, const session::Resource& resource) {
-  std::string result;
-  for (std::size_t i = 0; i < resource.holders.size(); ++i) {
-    if (i == 3) {
-      result += " and " + std::to_string(resource.holders.size() - i) + " more";
-      break;
-    }
-    const protocol::HolderState& holder = resource.holders[i];
-    if (i > 0) result += ", ";
-    // A holder that is only the last one seen is told apart in words, not in colour.
-    if (!holder.certain) result += "last: ";
-    const session::Task* task = model.tasks().find(holder.task);
-    if (task != nullptr && !task->name().empty()) result += std::string(task->name()) + " ";
-    result += std::to_string(holder.task);
-    if (holder.permits > 1) result += " (" + std::to_string(holder.permits) + ")";
-  }
-  return result.empty() ? "–" : result;
-}
-
 }  // namespace
-
-TableView resource_table(const session::Model& model, std::size_t limit) {
-  TableView table;
-  table.columns = {{"ID", true, 0.6f},      {"Kind", false, 0.9f},       {"Type", false, 1.3f},
-                   {"Name", false, 1.4f},   {"Waiting", true, 0.7f},     {"Waits", true, 0.8f},
-                   {"Holder", false, 1.8f}, {"Attributes", false, 1.6f}, {"Location", false, 1.5f}};
-  table.empty = "No resource was waited for yet, and none is named.";
-  std::vector<const session::Resource*> resources;
-  resources.reserve(model.resources().size());
-  for (const auto& [id, resource] : model.resources()) resources.push_back(&resource);
-  const auto before = [](const session::Resource* a, const session::Resource* b) {
-    if ((a->dropped == 0) != (b->dropped == 0)) return a->dropped == 0;
-    if (a->waiters != b->waiters) return a->waiters > b->waiters;
-    return a->id < b->id;
-  };
-  const std::size_t shown = std::min(limit, resources.size());
-  std::partial_sort(resources.begin(), resources.begin() + static_cast<std::ptrdiff_t>(shown),
-                    resources.end(), before);
-  table.more = resources.size() - shown;
-  for (std::size_t i = 0; i < shown; ++i) {
-    const session::Resource& is = *resources[i];
-    std::string attributes;
-    for (const protocol::AttributeState& attribute : is.attributes) {
-      if (!attributes.empty()) attributes += "  ";
-      attributes += attribute.name + "=" + count_text(attribute.value);
-      if (!attribute.unit.empty()) attributes += " " + attribute.unit;
-    }
-    table.rows.push_back({.cells = {{std::to_string(is.id), static_cast<double>(is.id)},
-                                    text(std::string(name_of(is.kind))),
-                                    text(is.concrete_type.empty() ? "–" : is.concrete_type),
-                                    text(is.name.empty() ? "–" : is.name),
-                                    number(is.waiters),
-                                    number(is.waits_ever),
-                                    text(holders_text(model, is)),
-                                    text(attributes.empty() ? "–" : attributes),
-                                    text(is.site == 0 ? "–" : site_place(model, is.site))},
-                          .on_click = action::SelectResource{is.id},
-                          .dot = is.waiters > 0 ? colour::kScheduled : 0,
-                          .dim = is.dropped != 0});
-  }
-  return table;
-}
 
 TableView worker_table(const session::Model& model) {
   TableView table;

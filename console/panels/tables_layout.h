@@ -34,8 +34,6 @@ struct TableView {
   std::size_t more = 0;  ///< rows that were left out
 };
 
-/// Contended resources first. At most `limit` rows.
-[[nodiscard]] TableView resource_table(const session::Model& model, std::size_t limit = 5000);
 [[nodiscard]] TableView worker_table(const session::Model& model);
 [[nodiscard]] TableView loss_table(const session::Model& model);
 

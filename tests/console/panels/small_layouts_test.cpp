@@ -170,16 +170,6 @@ TEST_CASE("await stack: branches stand below what waits for them, and lies make 
   CHECK(stack_lines(session->model(), branches).size() == 4);
 }
 
-TEST_CASE("resource table: contended ones first; a hint is told from a certain holder") {
-  const auto session = synthetic_session();
-  const TableView table = resource_table(session->model());
-  REQUIRE(table.rows.size() >= 2);
-  CHECK(table.rows[0].cells[3].text == "store");
-  CHECK(table.rows[0].cells[6].text == "expire keys 2");
-  CHECK(table.rows[1].cells[6].text == "last: 10");
-  CHECK(resource_table(session->model(), 1).more == table.rows.size() - 1);
-}
-
 TEST_CASE("worker table: one row for each, and sorting by a number is by its value") {
   const auto session = synthetic_session({.workers = 3});
   TableView table = worker_table(session->model());
