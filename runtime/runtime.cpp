@@ -7,7 +7,6 @@
 #include <stdexcept>
 
 #include "taskscope/runtime/scheduler/context.h"
-#include "taskscope/runtime/scheduler/futex.h"
 #include "taskscope/runtime/scheduler/scheduler.h"
 
 namespace taskscope::runtime {
@@ -135,15 +134,14 @@ void require_outside(scheduler::Scheduler& scheduler) {
     throw std::logic_error("block_on was called after the runtime shut down");
 }
 
-void drive(scheduler::Scheduler& scheduler, Header& header,
-           std::atomic<std::uint32_t>& parked_thread) {
+void drive(scheduler::Scheduler& scheduler, Header& header, Atomic<std::uint32_t>& parked_thread) {
   const scheduler::ContextScope scope({.scheduler = &scheduler});
   while (!header.state.is_complete()) {
     // Acquire: pairs with submit's release; the word is 1 exactly while the task is queued.
     if (parked_thread.exchange(0, std::memory_order_acquire) == 1) {
       scheduler.poll(header, nullptr);
     } else {
-      scheduler::futex_wait(parked_thread, 0, scheduler::kForever);
+      futex_wait(parked_thread, 0, kForever);
     }
   }
 }

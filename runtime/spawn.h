@@ -32,8 +32,7 @@ void adopt(scheduler::Scheduler& scheduler, Header& header, const BodyOps& ops,
 /// Queues a blocking call for the pool, or cancels it if there is none to take it.
 void submit_blocking(scheduler::Scheduler& scheduler, Header& header) noexcept;
 /// Polls the task of kind block_on whenever it is woken, until it is complete.
-void drive(scheduler::Scheduler& scheduler, Header& header,
-           std::atomic<std::uint32_t>& parked_thread);
+void drive(scheduler::Scheduler& scheduler, Header& header, Atomic<std::uint32_t>& parked_thread);
 /// std::logic_error if the calling thread is inside a runtime, or `scheduler` has shut down.
 void require_outside(scheduler::Scheduler& scheduler);
 
@@ -113,7 +112,7 @@ T block_on(scheduler::Scheduler& scheduler, Task<T> task, SpawnOptions options) 
   require_outside(scheduler);
   Header& header = root_header(task);
   static_cast<void>(task.release());
-  std::atomic<std::uint32_t> parked_thread{1};
+  Atomic<std::uint32_t> parked_thread{1};
   header.parked_thread = &parked_thread;
   options.kind = TaskKind::BlockOn;
   adopt(scheduler, header, CoroutineBody<T>::kOps, std::move(options));

@@ -1,10 +1,11 @@
 /// Who sleeps and who searches: decides whether new work needs another worker.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <vector>
+
+#include "taskscope/runtime/atomic.h"
 
 namespace taskscope::runtime::scheduler {
 
@@ -98,8 +99,8 @@ class IdleSet {
   }
 
   const std::uint32_t workers_;
-  std::atomic<std::uint64_t> state_;  // awake << 32 | searching; written by workers and submitters
-  std::mutex mutex_;
+  Atomic<std::uint64_t> state_;  // awake << 32 | searching; written by workers and submitters
+  ThreadMutex mutex_;
   std::vector<std::uint32_t> sleepers_;  // under mutex_
 };
 

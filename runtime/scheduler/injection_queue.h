@@ -1,10 +1,10 @@
 /// Where tasks queue that no worker put into its own queue: from foreign threads, and overflow.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <mutex>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/task/header.h"
 
 namespace taskscope::runtime::scheduler {
@@ -56,10 +56,10 @@ class InjectionQueue {
     size_.store(size_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
   }
 
-  std::mutex mutex_;
+  ThreadMutex mutex_;
   task::Header* head_ = nullptr;
   task::Header* tail_ = nullptr;
-  std::atomic<std::size_t> size_{0};  // written under the lock
+  Atomic<std::size_t> size_{0};  // written under the lock
 };
 
 }  // namespace taskscope::runtime::scheduler

@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+
+#include "taskscope/runtime/atomic.h"
 
 namespace taskscope::runtime::scheduler {
 
@@ -78,11 +79,11 @@ class LocalQueue {
   }
 
  private:
-  std::atomic<Item*>& slot(std::uint64_t index) noexcept { return slots_[index % kCapacity]; }
+  Atomic<Item*>& slot(std::uint64_t index) noexcept { return slots_[index % kCapacity]; }
 
-  alignas(64) std::atomic<std::uint64_t> head_{0};  // moved by owner and thieves
-  alignas(64) std::atomic<std::uint64_t> tail_{0};  // moved by the owner
-  std::array<std::atomic<Item*>, kCapacity> slots_{};
+  alignas(64) Atomic<std::uint64_t> head_{0};  // moved by owner and thieves
+  alignas(64) Atomic<std::uint64_t> tail_{0};  // moved by the owner
+  std::array<Atomic<Item*>, kCapacity> slots_{};
 };
 
 }  // namespace taskscope::runtime::scheduler

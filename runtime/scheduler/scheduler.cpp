@@ -11,7 +11,6 @@
 #include "taskscope/runtime/scheduler/context.h"
 #include "taskscope/runtime/scheduler/directory.h"
 #include "taskscope/runtime/scheduler/driver_access.h"
-#include "taskscope/runtime/scheduler/futex.h"
 #include "taskscope/runtime/task/blocking_body.h"
 #include "taskscope/runtime/task/poll.h"
 #include "taskscope/runtime/task/resource_registry.h"
@@ -221,12 +220,12 @@ void Scheduler::submit(task::Header* task) noexcept {
 }
 
 void Scheduler::notify_one() noexcept {
-  std::atomic_thread_fence(std::memory_order_seq_cst);  // see IdleSet
+  fence(std::memory_order_seq_cst);  // see IdleSet
   notify_one_published();
 }
 
 bool Scheduler::anything_queued() const noexcept {
-  std::atomic_thread_fence(std::memory_order_seq_cst);  // the injection queue is not seq_cst itself
+  fence(std::memory_order_seq_cst);  // the injection queue is not seq_cst itself
   bool any = injection_.size() != 0;
   for (const auto& worker : workers_) any = any || !worker->queue_.empty_in_order();
   return any;
@@ -421,7 +420,7 @@ void Scheduler::end_watch(std::uint32_t worker) noexcept {
   // This worker counts as awake and watches no more, and now reads until when the one in the driver
   // sleeps; that one wrote this and then reads who is awake and who watches. One of them sees the
   // other.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  fence(std::memory_order_seq_cst);
   auto watcher = watcher_.load(std::memory_order_relaxed);
   if (watcher == IdleSet::kNobody) {
     if (const auto until_ns = driver_deadline_ns_.load(std::memory_order_seq_cst); until_ns != 0) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/blocking/pool.h"
 #include "taskscope/runtime/io/driver.h"
 #include "taskscope/runtime/observe/inspector.h"
@@ -115,12 +116,12 @@ class Scheduler final : public observe::Inspector {
   std::mutex driver_mutex_;  ///< held by the worker that polls the driver
   io::Driver driver_;
   /// What the worker in the driver sleeps until; 0: nobody sleeps there. Written by that worker.
-  std::atomic<std::uint64_t> driver_deadline_ns_{0};
+  Atomic<std::uint64_t> driver_deadline_ns_{0};
   blocking::Pool pool_;
   /// The sleeping worker that keeps watch (see worker.cpp), kNobody for none; taken and given back
   /// by itself.
-  std::atomic<std::uint32_t> watcher_{IdleSet::kNobody};
-  std::atomic<bool> watch_is_deep_{false};  ///< the watcher sleeps without a limit; written by it
+  Atomic<std::uint32_t> watcher_{IdleSet::kNobody};
+  Atomic<bool> watch_is_deep_{false};  ///< the watcher sleeps without a limit; written by it
   std::atomic<bool> stopping_{false};
   std::atomic<bool> shut_down_{false};
   std::atomic<std::uint64_t> remote_schedules_{0}, foreign_polls_{0}, foreign_wakes_{0},

@@ -17,7 +17,6 @@
 
 #include "taskscope/runtime/observe/observer.h"
 #include "taskscope/runtime/scheduler/context.h"
-#include "taskscope/runtime/scheduler/futex.h"
 #include "taskscope/runtime/scheduler/scheduler.h"
 
 namespace taskscope::runtime::scheduler {
@@ -250,7 +249,7 @@ void Worker::sleep_until_woken() {
       // Published before the deadlines are read, and before anybody is looked at: see
       // timer_inserted() and end_watch().
       scheduler_.driver_deadline_ns_.store(kForever, std::memory_order_seq_cst);
-      std::atomic_thread_fence(std::memory_order_seq_cst);
+      fence(std::memory_order_seq_cst);
       const bool others_work = scheduler_.idle_.awake() > 0;
       const std::uint64_t deadline_ns = scheduler_.next_deadline_ns();
       const std::uint64_t now_ns = observe::monotonic_ns();

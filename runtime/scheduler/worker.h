@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/observe/facts.h"
 #include "taskscope/runtime/scheduler/local_queue.h"
 #include "taskscope/runtime/task/header.h"
@@ -92,11 +93,9 @@ class Worker {
   std::atomic<std::uint64_t> awake_since_published_ns_{0};  ///< 0: parked
   std::atomic<std::int32_t> tid_{0};
   // --- shared
-  alignas(64) std::atomic<task::Header*> lifo_{
-      nullptr};  ///< exchanged by the worker and by thieves
+  alignas(64) Atomic<task::Header*> lifo_{nullptr};  ///< exchanged by the worker and by thieves
   Queue queue_;
-  alignas(64) std::atomic<std::uint32_t> park_word_{
-      0};  ///< kAwake, kNotified, kSleeping, kInDriver
+  alignas(64) Atomic<std::uint32_t> park_word_{0};  ///< kAwake, kNotified, kSleeping, kInDriver
   time::Timers timers_;
   std::thread thread_;
 };

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/result.h"
 #include "taskscope/runtime/sync/wait_list.h"
 
@@ -94,7 +95,7 @@ class ChannelCore final : public Waitable {
     return next_ > slots_.size() ? next_ - slots_.size() : 0;
   }
 
-  std::atomic<std::size_t> senders_{1};
+  Atomic<std::size_t> senders_{1};
   std::atomic<TaskId> last_sender_{TaskId::None};
   std::vector<Slot> slots_;  // all of these: under lock_
   std::uint64_t next_ = 0;   // position of the next message

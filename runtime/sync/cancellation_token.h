@@ -1,12 +1,12 @@
 /// Telling tasks, and those they started, that they should end.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/sync/wait_list.h"
 #include "taskscope/runtime/task/select.h"
 
@@ -50,7 +50,7 @@ class TokenCore final : public Waitable {
 
   const std::shared_ptr<TokenCore> parent_;
   const std::shared_ptr<Tree> tree_;
-  std::atomic<bool> cancelled_{false};  // written under lock_
+  Atomic<bool> cancelled_{false};  // written under lock_
   WaitList line_;
   TokenCore* children_ = nullptr;  // newest first; these: under the tree's lock
   TokenCore* next_ = nullptr;

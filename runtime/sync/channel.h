@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/sync/wait_list.h"
 
 namespace taskscope::runtime::sync {
@@ -164,7 +165,7 @@ class ChannelCore : public Waitable {
  private:
   void tell_if_ended(std::unique_lock<Lock>& lock, task::WakeBatch& batch) noexcept;
 
-  std::atomic<std::size_t> senders_{1};  // written by Senders
+  Atomic<std::size_t> senders_{1};  // written by Senders
   std::atomic<TaskId> last_sender_{TaskId::None}, last_receiver_{TaskId::None};
 };
 

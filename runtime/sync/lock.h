@@ -5,8 +5,9 @@
 /// holder needs.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+
+#include "taskscope/runtime/atomic.h"
 
 namespace taskscope::runtime::sync {
 
@@ -37,7 +38,7 @@ class Lock {
   void lock_slowly() noexcept;
   void wake_one() noexcept;
 
-  std::atomic<std::uint32_t> state_{kFree};  // written by any thread
+  Atomic<std::uint32_t> state_{kFree};  // written by any thread
 };
 
 }  // namespace taskscope::runtime::sync

@@ -1,11 +1,11 @@
 /// A lock that a task may hold across an await, around the value it protects.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <utility>
 #include <variant>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/observe/observer.h"
 #include "taskscope/runtime/sync/wait_list.h"
 
@@ -92,7 +92,7 @@ class MutexCore final : public Waitable {
   void hand_over() noexcept;
 
   // Written by who takes, holds or releases; kWaiters only with lock_ held.
-  std::atomic<std::uint64_t> word_{0};
+  Atomic<std::uint64_t> word_{0};
   WaitList line_;
 };
 

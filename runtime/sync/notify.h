@@ -1,9 +1,9 @@
 /// Tells tasks that something happened; carries no data.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/sync/wait_list.h"
 
 namespace taskscope::runtime::sync {
@@ -75,8 +75,8 @@ class Notify final : public Waitable {
                 void* context) override;
 
  private:
-  std::atomic<std::uint64_t> generation_{0};  // calls of notify_waiters; written under lock_
-  std::atomic<bool> permit_{false};           // written under lock_
+  Atomic<std::uint64_t> generation_{0};  // calls of notify_waiters; written under lock_
+  Atomic<bool> permit_{false};           // written under lock_
   WaitList line_;
 };
 

@@ -1,12 +1,12 @@
 /// A value that is made once, by the first task that wants it.
 #pragma once
 
-#include <atomic>
 #include <concepts>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/sync/wait_list.h"
 #include "taskscope/runtime/task/task.h"
 
@@ -63,8 +63,8 @@ class OnceCore final : public Waitable {
   enum class State : std::uint8_t { Empty, Filling, Full };
   void begin(TaskId task) noexcept;  // locked
 
-  std::atomic<State> state_{State::Empty};  // written under lock_
-  TaskId filler_ = TaskId::None;            // under lock_
+  Atomic<State> state_{State::Empty};  // written under lock_
+  TaskId filler_ = TaskId::None;       // under lock_
   WaitList line_;
 };
 

@@ -1,10 +1,10 @@
 /// A number of permits that tasks take and give back.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/sync/wait_list.h"
 
 namespace taskscope::runtime::sync {
@@ -174,7 +174,7 @@ class Semaphore final : public Waitable {
 
   // Free permits times kOne, and kClosed. Permits are added only with lock_ held, after those in
   // line have had theirs: whoever finds enough here passes nobody.
-  std::atomic<std::uint64_t> state_;
+  Atomic<std::uint64_t> state_;
   WaitList line_;
   PermitHold* holds_ = nullptr;            // newest first; under lock_
   std::size_t held_ = 0;                   // in holds_; under lock_

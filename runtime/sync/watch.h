@@ -10,6 +10,7 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/result.h"
 #include "taskscope/runtime/sync/wait_list.h"
 #include "taskscope/runtime/task/task.h"
@@ -103,8 +104,8 @@ class ChannelCore : public Waitable {
   ~ChannelCore() = default;
 
  private:
-  std::atomic<std::size_t> senders_{1}, receivers_{1};
-  std::atomic<std::uint64_t> version_{0};  // written under lock_
+  Atomic<std::size_t> senders_{1}, receivers_{1};
+  Atomic<std::uint64_t> version_{0};  // written under lock_
   std::atomic<TaskId> last_sender_{TaskId::None};
   WaitList changes_, closings_;
 };

@@ -1,5 +1,3 @@
-#include <thread>
-
 #include "taskscope/runtime/task/waiter.h"
 #include "taskscope/runtime/task/wake.h"
 
@@ -19,14 +17,12 @@ Header* FireWaiter::fire(observe::ResourceId resource) noexcept {
 
 std::uint8_t FireWaiter::wait_until_fired() const noexcept {
   // Short unless the firing thread was preempted between its two steps; then let it run.
-  for (int spins = 0; spins < 64; ++spins) {
+  for (int i = 0; i < spins(64); ++i) {
     const auto phase = phase_.load(std::memory_order_acquire);
     if (phase != kFiring) return phase;
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
+    spin_pause();
   }
-  std::this_thread::yield();
+  yield_thread();
   return phase_.load(std::memory_order_acquire);
 }
 

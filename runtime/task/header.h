@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/observe/facts.h"
 #include "taskscope/runtime/task/frame_pool.h"
 #include "taskscope/runtime/task/state.h"
@@ -80,8 +81,8 @@ class alignas(16) Header {
  public:
   State state;
   union {
-    Header* queue_next = nullptr;               ///< link of the injection queue
-    std::atomic<std::uint32_t>* parked_thread;  ///< BlockOn: what the thread in block_on sleeps on
+    Header* queue_next = nullptr;          ///< link of the injection queue
+    Atomic<std::uint32_t>* parked_thread;  ///< BlockOn: what the thread in block_on sleeps on
   };
   scheduler::Scheduler* scheduler = nullptr;
   const BodyOps* ops = nullptr;
@@ -91,7 +92,7 @@ class alignas(16) Header {
   Branch root;
   Arm* arms = nullptr;  ///< live arms, newest first; owner of kRunning only
   /// Branches named by a wake, as bits of (id mod 64): a hint that says which branches to ask.
-  std::atomic<std::uint64_t> ready{0};
+  Atomic<std::uint64_t> ready{0};
   union {
     Header* join_task =
         nullptr;             ///< the task that awaits this one; owned as State::kJoinWaker says

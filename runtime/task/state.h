@@ -13,9 +13,10 @@
 /// Source: the idea and the names of the bits are tokio's task state.
 #pragma once
 
-#include <atomic>
 #include <cassert>
 #include <cstdint>
+
+#include "taskscope/runtime/atomic.h"
 
 namespace taskscope::runtime::task {
 
@@ -142,7 +143,7 @@ class State {
     return Joined::Registered;
   }
 
-  std::atomic<std::uint64_t> word_;
+  Atomic<std::uint64_t> word_;
 };
 
 }  // namespace taskscope::runtime::task

@@ -8,6 +8,7 @@
 
 #include <coroutine>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/task/header.h"
 
 namespace taskscope::runtime::task {
@@ -82,7 +83,7 @@ class FireWaiter : public Waiter {
   /// another reason could go on, end and be freed before the second step touches it; were the task
   /// scheduled first, a poll in between would find the waiter unready and nothing would wake the
   /// task again.
-  std::atomic<std::uint8_t> phase_{kWaiting};
+  Atomic<std::uint8_t> phase_{kWaiting};
 };
 
 }  // namespace taskscope::runtime::task

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/task/waiter.h"
 #include "taskscope/runtime/task/wake.h"
 #include "taskscope/runtime/time/clock.h"
@@ -96,10 +97,10 @@ class Timers {
  private:
   void publish_next() noexcept;
 
-  mutable std::mutex mutex_;
-  Wheel wheel_;                                 // under mutex_
-  std::atomic<std::uint64_t> next_ns_{kNever};  // written under mutex_
-  std::atomic<std::uint64_t> fired_{0};         // all three: written under mutex_
+  mutable ThreadMutex mutex_;
+  Wheel wheel_;                            // under mutex_
+  Atomic<std::uint64_t> next_ns_{kNever};  // written under mutex_
+  std::atomic<std::uint64_t> fired_{0};    // all three: written under mutex_
   std::atomic<std::uint64_t> late_{0};
   std::atomic<std::uint64_t> late_max_ns_{0};
 };

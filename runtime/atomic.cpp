@@ -1,4 +1,4 @@
-#include "taskscope/runtime/scheduler/futex.h"
+#include "taskscope/runtime/atomic.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -6,10 +6,11 @@
 
 #include <ctime>
 
-namespace taskscope::runtime::scheduler {
+namespace taskscope::runtime {
 
-void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
+void futex_wait(Atomic<std::uint32_t>& word, std::uint32_t expected,
                 std::uint64_t timeout_ns) noexcept {
+  static_assert(sizeof(word) == sizeof(std::uint32_t));
   timespec timeout{};
   timeout.tv_sec = static_cast<std::time_t>(timeout_ns / 1'000'000'000u);
   timeout.tv_nsec = static_cast<long>(timeout_ns % 1'000'000'000u);
@@ -17,8 +18,8 @@ void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
           timeout_ns == kForever ? nullptr : &timeout, nullptr, 0);
 }
 
-void futex_wake(std::atomic<std::uint32_t>& word) noexcept {
+void futex_wake(Atomic<std::uint32_t>& word) noexcept {
   syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
-}  // namespace taskscope::runtime::scheduler
+}  // namespace taskscope::runtime
