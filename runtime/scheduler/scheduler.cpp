@@ -97,23 +97,25 @@ void Scheduler::destroy_all_tasks() noexcept {
   // Who takes a task owns it alone: idle ones are taken here; those that were woken are in a queue,
   // or in the hands of a thread outside the runtime that is about to put them into one. Destroying
   // one may wake others, never revive them.
-  std::vector<task::Header*> taken;
+  // Not a vector: a shutdown must not fail for want of memory.
+  constexpr std::size_t kAtOnce = 64;
+  std::array<task::Header*, kAtOnce> taken;
   for (;;) {
     bool living = false;
     bool progress = false;
     std::uint32_t shard = 0;
     std::uint64_t index = 0;
     for (bool more = true; more;) {
-      taken.clear();
-      more = registry_.visit(shard, index, 64, [&](task::Header& task) {
+      std::size_t count = 0;
+      more = registry_.visit(shard, index, kAtOnce, [&](task::Header& task) {
         // These belong to their threads.
         if (task.kind == observe::TaskKind::BlockOn) return;
         living = true;
         if (task.kind == observe::TaskKind::Blocking) return;
-        if (task.state.to_cancelled()) taken.push_back(&task);
+        if (task.state.to_cancelled()) taken[count++] = &task;
       });
-      progress = progress || !taken.empty();
-      for (auto* task : taken) destroy_scheduled(*task);
+      progress = progress || count != 0;
+      for (std::size_t i = 0; i < count; ++i) destroy_scheduled(*taken[i]);
     }
     if (!living) return;
     progress = destroy_queued() || progress;
