@@ -26,7 +26,8 @@ struct SpawnOptions {
 
 /// The scheduler of the calling thread. std::logic_error outside a runtime.
 [[nodiscard]] scheduler::Scheduler& current_scheduler();
-/// Makes a body a living task; see Scheduler::adopt. Not for blocking calls' queueing.
+/// Makes a body a living task; see Scheduler::adopt, also for what it throws. Not for blocking
+/// calls' queueing.
 void adopt(scheduler::Scheduler& scheduler, Header& header, const BodyOps& ops,
            SpawnOptions options);
 /// Queues a blocking call for the pool, or cancels it if there is none to take it.
@@ -83,8 +84,9 @@ JoinHandle<T> spawn_on(scheduler::Scheduler& scheduler, Task<T> task, SpawnOptio
   Header& header = root_header(task);
   // From here on the frame belongs to the header.
   static_cast<void>(task.release());
+  JoinHandle<T> handle(Reference::adopt(&header), &CoroutineBody<T>::take);
   adopt(scheduler, header, CoroutineBody<T>::kOps, std::move(options));
-  return JoinHandle<T>(Reference::adopt(&header), &CoroutineBody<T>::take);
+  return handle;
 }
 
 template <class F>
@@ -100,9 +102,9 @@ auto spawn_blocking_on(scheduler::Scheduler& scheduler, F call, SpawnOptions opt
     throw;
   }
   options.kind = TaskKind::Blocking;
-  adopt(scheduler, header, Body::kOps, std::move(options));
   JoinHandle<T> handle(Reference::adopt(&header),
                        [](Header& done) -> T { return Body::of(done).take(); });
+  adopt(scheduler, header, Body::kOps, std::move(options));
   submit_blocking(scheduler, header);
   return handle;
 }
@@ -115,8 +117,8 @@ T block_on(scheduler::Scheduler& scheduler, Task<T> task, SpawnOptions options) 
   Atomic<std::uint32_t> parked_thread{1};
   header.parked_thread = &parked_thread;
   options.kind = TaskKind::BlockOn;
-  adopt(scheduler, header, CoroutineBody<T>::kOps, std::move(options));
   const auto reference = Reference::adopt(&header);
+  adopt(scheduler, header, CoroutineBody<T>::kOps, std::move(options));
   drive(scheduler, header, parked_thread);
   if (header.outcome == observe::Outcome::Cancelled) throw Cancelled();
   return CoroutineBody<T>::take(header);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <span>
 #include <vector>
 
@@ -21,23 +22,24 @@ class Registry {
  public:
   static constexpr std::uint32_t kShards = 16;
 
-  /// Enters a task into the shard `hint`; false when the registry is closed.
-  [[nodiscard]] bool insert(task::Header& task, std::uint32_t hint) {
+  enum class Entered : std::uint8_t { Yes, Closed, OutOfMemory };
+  /// Enters a task into the shard `hint`.
+  [[nodiscard]] Entered insert(task::Header& task, std::uint32_t hint) noexcept {
     const std::uint32_t number = hint % kShards;
     Shard& shard = shards_[number];
     const std::lock_guard lock(shard.mutex);
-    if (shard.closed) return false;
+    if (shard.closed) return Entered::Closed;
     std::uint32_t index = shard.free;
     if (index == kNone) {
+      if (shard.size / kBlock == shard.blocks.size() && !shard.grow()) return Entered::OutOfMemory;
       index = shard.size++;
-      if (index / kBlock == shard.blocks.size()) shard.blocks.push_back(std::make_unique<Slots>());
     } else {
       shard.free = static_cast<std::uint32_t>(shard.at(index) >> 1);
     }
     shard.at(index) = reinterpret_cast<std::uintptr_t>(&task);
     task.slot = index * kShards + number;
     ++shard.live;
-    return true;
+    return Entered::Yes;
   }
 
   void remove(task::Header& task) noexcept {
@@ -129,6 +131,15 @@ class Registry {
     bool closed = false;
 
     std::uintptr_t& at(std::uint32_t index) { return (*blocks[index / kBlock])[index % kBlock]; }
+    /// False: there is no memory, and nothing has changed.
+    [[nodiscard]] bool grow() noexcept {
+      try {
+        blocks.push_back(std::make_unique<Slots>());
+        return true;
+      } catch (const std::bad_alloc&) {
+        return false;
+      }
+    }
   };
 
   /// Headers are wherever the allocator put them.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <stdexcept>
 #include <system_error>
 
@@ -149,8 +150,7 @@ void Scheduler::destroy_scheduled(task::Header& task) noexcept {
   context().task = nullptr;
 }
 
-void Scheduler::adopt(task::Header& task, const task::BodyOps& ops,
-                      const SpawnOptions& options) noexcept {
+void Scheduler::adopt(task::Header& task, const task::BodyOps& ops, const SpawnOptions& options) {
   Context& here = context();
   Worker* worker = here.scheduler == this ? here.worker : nullptr;
   task.scheduler = this;
@@ -192,12 +192,14 @@ void Scheduler::adopt(task::Header& task, const task::BodyOps& ops,
   }
   const std::uint32_t shard =
       worker != nullptr ? worker->index() : next_shard_.fetch_add(1, std::memory_order_relaxed);
-  if (!registry_.insert(task, shard)) {
+  const auto entered = registry_.insert(task, shard);
+  if (entered != Registry::Entered::Yes) {
     task.slot = ~0u;
     static_cast<void>(task.state.to_cancelled());
     static_cast<void>(task.state.to_running());
     cancel_taken(task);
     finish(task, observe::wants(observe::Event::Task) ? observe::read_ticks() : observe::Ticks{});
+    if (entered == Registry::Entered::OutOfMemory) throw std::bad_alloc();
     return;
   }
   if (task.kind == observe::TaskKind::Task) submit(&task);

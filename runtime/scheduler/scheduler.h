@@ -54,8 +54,10 @@ class Scheduler final : public observe::Inspector {
   }
 
   /// Completes the header in front of a body and makes it a living task; queues it unless it is a
-  /// blocking call or a block_on. If the runtime has shut down the task is cancelled at once.
-  void adopt(task::Header& task, const task::BodyOps& ops, const SpawnOptions& options) noexcept;
+  /// blocking call or a block_on. If the runtime has shut down the task is cancelled at once; so it
+  /// is when there is no memory to enter it, and then this throws std::bad_alloc. Either way one
+  /// reference is left, the caller's.
+  void adopt(task::Header& task, const task::BodyOps& ops, const SpawnOptions& options);
   /// Queues a scheduled task. Any thread.
   void submit(task::Header* task) noexcept;
   /// Polls a task popped from a queue, on behalf of `worker` or of a thread that is none.
