@@ -18,8 +18,12 @@ class JoinMember final : public task::Completion {
  public:
   /// `taker` is what the JoinHandle takes its result with, without its type.
   using Take = void (*)();
-  JoinMember(std::shared_ptr<JoinSetCore> set, task::Reference task, Take taker) noexcept
-      : set_(std::move(set)), task_(std::move(task)), take_(taker) {}
+  explicit JoinMember(std::shared_ptr<JoinSetCore> set) noexcept : set_(std::move(set)) {}
+  /// Before it is added to the set.
+  void hold(task::Reference task, Take taker) noexcept {
+    task_ = std::move(task);
+    take_ = taker;
+  }
   void completed() noexcept override;
   [[nodiscard]] task::Header& task() const noexcept { return *task_.get(); }
   [[nodiscard]] Take take() const noexcept { return take_; }
@@ -27,8 +31,8 @@ class JoinMember final : public task::Completion {
  private:
   friend JoinSetCore;
   const std::shared_ptr<JoinSetCore> set_;
-  const task::Reference task_;
-  const Take take_;
+  task::Reference task_;
+  Take take_ = nullptr;
   // All under the set's lock.
   JoinMember* next_ = nullptr;
   JoinMember* previous_ = nullptr;  // only while it runs
@@ -151,20 +155,19 @@ class JoinSet {
 
   /// Errors   as runtime::spawn.
   AbortHandle spawn(Task<T> task, Site site = Site::current()) {
-    return add(runtime::spawn(std::move(task), site));
+    auto member = new_member();
+    return add(std::move(member), runtime::spawn(std::move(task), site));
   }
   /// On the runtime of `handle`, from any thread.
   AbortHandle spawn_on(const Handle& handle, Task<T> task, Site site = Site::current()) {
-    return add(handle.spawn(std::move(task), site));
+    auto member = new_member();
+    return add(std::move(member), handle.spawn(std::move(task), site));
   }
   /// Puts a task in that was spawned elsewhere, with a name or onto the blocking pool for one.
   /// Nobody may await its handle at that time.
-  AbortHandle add(JoinHandle<T> handle) {
-    auto aborting = handle.abort_handle();
-    core_->add(std::make_unique<JoinMember>(core_, std::move(handle.task_),
-                                            reinterpret_cast<JoinMember::Take>(handle.take_)));
-    return aborting;
-  }
+  ///
+  /// Errors   std::bad_alloc; the task then runs on by itself.
+  AbortHandle add(JoinHandle<T> handle) { return add(new_member(), std::move(handle)); }
 
   class [[nodiscard]] Joining final : public JoinSetCore::Joining {
    public:
@@ -200,6 +203,16 @@ class JoinSet {
   [[nodiscard]] task::Resource& resource() noexcept { return *core_; }
 
  private:
+  /// Made before its task is spawned: a task that began could not be taken back.
+  [[nodiscard]] std::unique_ptr<JoinMember> new_member() {
+    return std::make_unique<JoinMember>(core_);
+  }
+  AbortHandle add(std::unique_ptr<JoinMember> member, JoinHandle<T> handle) noexcept {
+    auto aborting = handle.abort_handle();
+    member->hold(std::move(handle.task_), reinterpret_cast<JoinMember::Take>(handle.take_));
+    core_->add(std::move(member));
+    return aborting;
+  }
   [[nodiscard]] static std::optional<Joined<T>> joined(
       std::unique_ptr<JoinMember> member) noexcept {
     if (!member) return std::nullopt;
