@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
+#include <system_error>
 
 #include "taskscope/runtime/scheduler/context.h"
 #include "taskscope/runtime/scheduler/scheduler.h"
@@ -119,9 +120,14 @@ void adopt(scheduler::Scheduler& scheduler, Header& header, const BodyOps& ops,
   scheduler.adopt(header, ops, {options.kind, options.site, options.label.release()});
 }
 
-void submit_blocking(scheduler::Scheduler& scheduler, Header& header) noexcept {
+void submit_blocking(scheduler::Scheduler& scheduler, Header& header) {
   if (header.state.is_complete()) return;  // the runtime had shut down
-  if (!scheduler.pool().submit(header)) cancel_blocking(header);
+  if (scheduler.pool().submit(header)) return;
+  cancel_blocking(header);
+  if (!scheduler.is_stopping()) {
+    throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again),
+                            "spawn_blocking: no thread could be started for the call");
+  }
 }
 
 void require_outside(scheduler::Scheduler& scheduler) {

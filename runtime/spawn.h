@@ -30,8 +30,9 @@ struct SpawnOptions {
 /// calls' queueing.
 void adopt(scheduler::Scheduler& scheduler, Header& header, const BodyOps& ops,
            SpawnOptions options);
-/// Queues a blocking call for the pool, or cancels it if there is none to take it.
-void submit_blocking(scheduler::Scheduler& scheduler, Header& header) noexcept;
+/// Queues a blocking call for the pool, or cancels it if there is none to take it; that is
+/// std::system_error unless the runtime shuts down.
+void submit_blocking(scheduler::Scheduler& scheduler, Header& header);
 /// Polls the task of kind block_on whenever it is woken, until it is complete.
 void drive(scheduler::Scheduler& scheduler, Header& header, Atomic<std::uint32_t>& parked_thread);
 /// std::logic_error if the calling thread is inside a runtime, or `scheduler` has shut down.
@@ -137,7 +138,9 @@ JoinHandle<T> spawn(Task<T> task, observe::Site site = observe::Site::current())
 
 /// Makes a call that blocks, on a thread of the blocking pool. It can't be aborted once it runs.
 ///
-/// Errors   as spawn; the handle throws Cancelled if the runtime shuts down before the call begins.
+/// Errors   as spawn; std::system_error (resource_unavailable_try_again) when the pool has no
+///          thread and the system gives none: the call is not made. The handle throws Cancelled if
+///          the runtime shuts down before the call begins.
 /// Source   tokio::task::spawn_blocking.
 template <class F>
 auto spawn_blocking(F call, observe::Site site = observe::Site::current()) {

@@ -49,6 +49,10 @@ class Scheduler final : public observe::Inspector {
   /// Stops the workers, waits for running blocking calls, and destroys every task. Once; not from a
   /// worker.
   void shutdown();
+  /// Relaxed: who was refused by the pool because of it has seen it under the pool's lock.
+  [[nodiscard]] bool is_stopping() const noexcept {
+    return stopping_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] bool is_shut_down() const noexcept {
     return shut_down_.load(std::memory_order_acquire);
   }
