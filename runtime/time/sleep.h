@@ -9,7 +9,8 @@ namespace taskscope::runtime::time {
 ///
 /// Shape    `co_await sleep(10ms)`, or kept in a variable and awaited any number of times: once
 ///          over it is ready at once, until reset.
-/// Errors   none; needs a runtime.
+/// Errors   none; needs a runtime. While every worker is inside a poll that blocks, no timer fires;
+///          one that is free fires those of all.
 /// Cancel   safe; a Sleep that nobody awaits is in no wheel and costs nothing.
 /// Source   tokio::time::Sleep
 class [[nodiscard]] Sleep final : public TimerNode {
