@@ -1,0 +1,70 @@
+/// What the fault tests share.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "taskscope/runtime/result.h"
+#include "taskscope/runtime/runtime.h"
+
+namespace faults {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+/// Counts its living copies: what a task was given and has to give back.
+class Tracked {
+ public:
+  Tracked() noexcept { ++living_; }
+  Tracked(const Tracked&) noexcept { ++living_; }
+  Tracked& operator=(const Tracked&) noexcept = default;
+  ~Tracked() { --living_; }
+  [[nodiscard]] static std::int64_t living() noexcept { return living_.load(); }
+
+ private:
+  inline static std::atomic<std::int64_t> living_{0};
+};
+
+/// Waits for what other threads bring about; only what never comes makes it give up.
+template <class Condition>
+[[nodiscard]] bool eventually(Condition condition) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > give_up) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+inline std::ptrdiff_t entries_of(const char* directory) {
+  return std::distance(std::filesystem::directory_iterator(directory), {});
+}
+inline std::ptrdiff_t threads() { return entries_of("/proc/self/task"); }
+inline std::ptrdiff_t descriptors() { return entries_of("/proc/self/fd"); }
+
+template <class T>
+T must(taskscope::runtime::Result<T, std::error_code> result) {
+  if (!result) throw std::system_error(result.error());
+  return std::move(*result);
+}
+
+template <class T>
+taskscope::runtime::Task<T> joined(taskscope::runtime::JoinHandle<T> handle) {
+  co_return co_await std::move(handle);
+}
+
+}  // namespace faults
