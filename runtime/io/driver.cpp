@@ -166,7 +166,8 @@ int Driver::wait(std::int64_t timeout_ns) noexcept {
   const timespec timeout{static_cast<std::time_t>(timeout_ns / 1'000'000'000),
                          static_cast<long>(timeout_ns % 1'000'000'000)};
   const int count = ::epoll_pwait2(epoll, events_.data(), size, &timeout, nullptr);
-  if (count >= 0 || errno != ENOSYS) return count;
+  // Filters of system calls that are older than this one refuse it with EPERM.
+  if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
   // Before Linux 5.11: in ms, rounded up, at most a minute; returning early is allowed.
   const auto ms = (timeout_ns + 999'999) / 1'000'000;
   return ::epoll_wait(epoll, events_.data(), size, ms < 60'000 ? static_cast<int>(ms) : 60'000);

@@ -144,7 +144,9 @@ int epoll_wait(int fd, epoll_event* events, int size, int timeout_ms) {
 }
 int epoll_pwait2(int fd, epoll_event* events, int size, const timespec* timeout,
                  const sigset_t* mask) {
-  return faults::fails(Call::EpollWait) ? -1 : NEXT(epoll_pwait2)(fd, events, size, timeout, mask);
+  return faults::fails(Call::EpollPwait2) || faults::fails(Call::EpollWait)
+             ? -1
+             : NEXT(epoll_pwait2)(fd, events, size, timeout, mask);
 }
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*),
                    void* argument) {

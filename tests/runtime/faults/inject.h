@@ -7,7 +7,8 @@
 
 namespace faults {
 
-enum class Call : std::uint8_t { Accept, Receive, Send, Connect, EpollWait, CreateThread, kCount };
+/// EpollWait is any of its kind.
+enum class Call : std::uint8_t { Accept, Receive, Send, Connect, EpollWait, EpollPwait2, CreateThread, kCount };
 
 /// From now on, on every thread: `skip` calls are made, the `times` after them fail with `error`
 /// without being made, the rest are made. A connect is made all the same: what interrupts it does

@@ -357,6 +357,29 @@ TEST_CASE("interrupted system calls are made again, and nobody sees it") {
   }
 }
 
+TEST_CASE(
+    "where epoll_pwait2 is missing or forbidden, timers and sockets still work, and nothing "
+    "spins") {
+  const auto sleeps_and_talks = []() -> Task<std::string> {
+    const auto before = time::now();
+    co_await time::sleep(30ms);
+    if (time::now() - before < 30ms) co_return "too early";
+    auto listener = listen_on_loopback();
+    const auto address = must(listener.local_address());
+    auto accepting = spawn(accept_all(listener, 1));
+    const auto said = co_await round_trip(address, "word");
+    const auto errors = co_await accepting;
+    co_return errors.empty() ? said : errors.front().message();
+  };
+  for (const int error : {ENOSYS, EPERM}) {
+    auto runtime = Builder::multi_thread().worker_threads(1).build();
+    const Failing failing(Call::EpollPwait2, error, 1'000'000);
+    CHECK(runtime.block_on(sleeps_and_talks()) == "ok");
+    CHECK(failing.hits() > 0);
+    CHECK(failing.hits() < 1'000);  // one a sleep
+  }
+}
+
 TEST_CASE("a storm of signals interrupts everything, and everything is done") {
   for (const std::uint32_t workers : {1u, 2u}) {
     auto runtime = Builder::multi_thread().worker_threads(workers).build();
