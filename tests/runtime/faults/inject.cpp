@@ -79,7 +79,7 @@ void* next(const char* name) noexcept {
   return found;
 }
 
-void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
+[[maybe_unused]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
   if (allocation_fails()) return nullptr;
   void* const memory =
       alignment == 0
@@ -88,12 +88,12 @@ void* allocate(std::size_t bytes, std::size_t alignment) noexcept {
   if (memory != nullptr) living.fetch_add(1, std::memory_order_relaxed);
   return memory;
 }
-void* allocate_or_throw(std::size_t bytes, std::size_t alignment) {
+[[maybe_unused]] void* allocate_or_throw(std::size_t bytes, std::size_t alignment) {
   void* const memory = allocate(bytes, alignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
-void release(void* memory) noexcept {
+[[maybe_unused]] void release(void* memory) noexcept {
   if (memory != nullptr) living.fetch_sub(1, std::memory_order_relaxed);
   std::free(memory);
 }
@@ -170,6 +170,12 @@ void* mmap(void* at, size_t size, int protection, int flags, int fd, off_t offse
 
 }  // extern "C"
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TASKSCOPE_KEEPS_NEW  // it can't be replaced
+#endif
+#endif
+#if !defined(TASKSCOPE_KEEPS_NEW)
 void* operator new(std::size_t bytes) { return faults::allocate_or_throw(bytes, 0); }
 void* operator new[](std::size_t bytes) { return faults::allocate_or_throw(bytes, 0); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
@@ -198,3 +204,4 @@ void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
 }
 void operator delete(void* memory, const std::nothrow_t&) noexcept { faults::release(memory); }
 void operator delete[](void* memory, const std::nothrow_t&) noexcept { faults::release(memory); }
+#endif

@@ -8,7 +8,16 @@
 namespace faults {
 
 /// EpollWait is any of its kind.
-enum class Call : std::uint8_t { Accept, Receive, Send, Connect, EpollWait, EpollPwait2, CreateThread, kCount };
+enum class Call : std::uint8_t {
+  Accept,
+  Receive,
+  Send,
+  Connect,
+  EpollWait,
+  EpollPwait2,
+  CreateThread,
+  kCount
+};
 
 /// From now on, on every thread: `skip` calls are made, the `times` after them fail with `error`
 /// without being made, the rest are made. A connect is made all the same: what interrupts it does
@@ -29,7 +38,8 @@ class Failing {
 /// Calls of sched_yield of this thread so far.
 [[nodiscard]] std::uint64_t yields() noexcept;
 
-/// Allocations that live: those of operator new, on any thread.
+/// Allocations that live: those of operator new, on any thread. Under TSan none are counted and
+/// none fail.
 [[nodiscard]] std::int64_t live_allocations() noexcept;
 
 /// Makes the `nth` allocation from now on fail, counted from 0, of this thread alone: an operator
