@@ -145,7 +145,7 @@ void drive(scheduler::Scheduler& scheduler, Header& header, Atomic<std::uint32_t
   while (!header.state.is_complete()) {
     // Acquire: pairs with submit's release; the word is 1 exactly while the task is queued.
     if (parked_thread.exchange(0, std::memory_order_acquire) == 1) {
-      scheduler.poll(header, nullptr);
+      scheduler.poll_elsewhere(header);
     } else {
       futex_wait(parked_thread, 0, kForever);
     }

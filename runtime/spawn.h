@@ -51,11 +51,11 @@ struct CoroutineBody {
   static void destroy(Header& header) noexcept {
     std::coroutine_handle<>::from_address(header.body()).destroy();
   }
-  static void end(Header& header) noexcept {
+  static bool end(Header& header) noexcept {
     // The frame is larger: its promise holds one of these. Its memory stays, as the task's.
     PromiseResult<T> kept(static_cast<PromiseResult<T>&&>(promise(header)));
     destroy(header);
-    new (header.body()) PromiseResult<T>(std::move(kept));
+    return (new (header.body()) PromiseResult<T>(std::move(kept)))->threw();
   }
   static constexpr BodyOps kOps{
       .destroy = &destroy,

@@ -72,6 +72,15 @@ inline std::atomic<Observer*> observer{nullptr};  // written once by set_observe
 #endif
 }
 
+/// True when somebody wants any event: one look for a whole poll, of which nothing is watched.
+[[nodiscard]] inline bool wants_any() noexcept {
+#if defined(TASKSCOPE_WITHOUT_HOOKS)
+  return false;
+#else
+  return detail::mask.load(std::memory_order_relaxed) != 0;
+#endif
+}
+
 /// The process's observer. Only meaningful after `wants` said yes or from Runtime's constructor.
 /// Acquire pairs with set_observer's release: the observer is whole when a hook calls it.
 [[nodiscard]] inline Observer* observer() noexcept {

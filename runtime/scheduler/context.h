@@ -17,9 +17,11 @@ struct Context {
   int fd = -1;
 };
 
-/// Never inlined: a coroutine may go on on another thread, and compilers keep the address of a
+inline constinit thread_local Context current_context;
+
+/// Not for coroutines, which may go on on another thread: compilers keep the address of a
 /// thread-local across a suspension.
-[[nodiscard]] Context& context() noexcept;
+[[nodiscard]] inline Context& context() noexcept { return current_context; }
 
 /// Enters a context for a scope.
 class ContextScope {

@@ -38,6 +38,11 @@ class IdleSet {
     return worker;
   }
 
+  /// What notify() would find, without its order: an estimate.
+  [[nodiscard]] bool may_need_another() const noexcept {
+    return needs_another(state_.load(std::memory_order_relaxed));
+  }
+
   /// The worker goes to sleep; it has to look at all queues once more afterwards.
   void sleep(std::uint32_t worker, bool was_searching) noexcept {
     const std::lock_guard lock(mutex_);

@@ -60,6 +60,15 @@ class LocalQueue {
     return nullptr;
   }
 
+  /// pop() of a queue from which nobody ever steals.
+  [[nodiscard]] Item* pop_alone() noexcept {  // owner only
+    const auto head = head_.load(std::memory_order_relaxed);
+    if (head == tail_.load(std::memory_order_relaxed)) return nullptr;
+    Item* item = slot(head).load(std::memory_order_relaxed);
+    head_.store(head + 1, std::memory_order_relaxed);
+    return item;
+  }
+
   /// Takes up to half of what is there (at least one), at most out_size. Returns how many.
   [[nodiscard]] std::size_t steal(Item** out, std::size_t out_size) noexcept {
     auto head = head_.load(std::memory_order_acquire);

@@ -43,11 +43,6 @@ std::uint64_t full_ms(std::uint32_t low_ms, std::uint64_t now_ms) noexcept {
 
 }  // namespace
 
-[[gnu::noinline]] Context& context() noexcept {
-  thread_local constinit Context current;
-  return current;
-}
-
 Scheduler::Scheduler(Config config)
     : config_(std::move(config)),
       id_(observe::RuntimeId{next_runtime.fetch_add(1, std::memory_order_relaxed)}),
@@ -146,7 +141,7 @@ void Scheduler::destroy_scheduled(task::Header& task) noexcept {
   static_cast<void>(task.state.to_running());
   context().task = &task;
   cancel_taken(task);
-  finish(task, observe::wants(observe::Event::Task) ? observe::read_ticks() : observe::Ticks{});
+  finish(task, {});
   context().task = nullptr;
 }
 
@@ -171,25 +166,8 @@ void Scheduler::adopt(task::Header& task, const task::BodyOps& ops, const SpawnO
   } else {
     foreign_spawns_.fetch_add(1, std::memory_order_relaxed);
   }
-  if (observe::wants(observe::Event::Task)) {
-    std::array<observe::Field, 16> fields;
-    std::size_t count = 0;
-    observe::TaskSpawned spawned;
-    if (task.label != nullptr) {
-      spawned.name = task.label->name;
-      for (const auto& [key, value] : task.label->fields) {
-        if (count < fields.size()) fields[count++] = {key, value};
-      }
-    }
-    spawned.task = task.id;
-    spawned.parent = task.parent;
-    spawned.kind = task.kind;
-    spawned.runtime = id_;
-    spawned.site = task.site;
-    spawned.fields = std::span(fields.data(), count);
-    spawned.frame_bytes = task.frame_bytes;
-    observe::observer()->on_task_spawned(spawned, observe::read_ticks());
-  }
+  if (observe::wants(observe::Event::Task)) [[unlikely]]
+    report_spawned(task);
   const std::uint32_t shard =
       worker != nullptr ? worker->index() : next_shard_.fetch_add(1, std::memory_order_relaxed);
   const auto entered = registry_.insert(task, shard);
@@ -198,11 +176,31 @@ void Scheduler::adopt(task::Header& task, const task::BodyOps& ops, const SpawnO
     static_cast<void>(task.state.to_cancelled());
     static_cast<void>(task.state.to_running());
     cancel_taken(task);
-    finish(task, observe::wants(observe::Event::Task) ? observe::read_ticks() : observe::Ticks{});
+    finish(task, {});
     if (entered == Registry::Entered::OutOfMemory) throw std::bad_alloc();
     return;
   }
   if (task.kind == observe::TaskKind::Task) submit(&task);
+}
+
+void Scheduler::report_spawned(const task::Header& task) const noexcept {
+  std::array<observe::Field, 16> fields;
+  std::size_t count = 0;
+  observe::TaskSpawned spawned;
+  if (task.label != nullptr) {
+    spawned.name = task.label->name;
+    for (const auto& [key, value] : task.label->fields) {
+      if (count < fields.size()) fields[count++] = {key, value};
+    }
+  }
+  spawned.task = task.id;
+  spawned.parent = task.parent;
+  spawned.kind = task.kind;
+  spawned.runtime = id_;
+  spawned.site = task.site;
+  spawned.fields = std::span(fields.data(), count);
+  spawned.frame_bytes = task.frame_bytes;
+  observe::observer()->on_task_spawned(spawned, observe::read_ticks());
 }
 
 void Scheduler::submit(task::Header* task) noexcept {
@@ -240,87 +238,112 @@ void Scheduler::notify_one_published() noexcept {
   if (worker != IdleSet::kNobody) workers_[worker]->unpark();
 }
 
-void Scheduler::poll(task::Header& task, Worker* worker) {
-  using observe::Event;
+void Scheduler::poll(task::Header& task, Worker& worker) {
   const auto taken = task.state.to_running();
-  const observe::WorkerId worker_id = worker != nullptr ? worker->id() : observe::WorkerId::None;
   Context& here = context();
   here.task = &task;
-  if (worker != nullptr) {
-    worker->poll_sequence_.store(worker->poll_sequence_.load(std::memory_order_relaxed) + 1,
-                                 std::memory_order_relaxed);
-    worker->current_.store(observe::number(task.id), std::memory_order_relaxed);
-    task.last_poll_ms.store(worker->now_ms_, std::memory_order_relaxed);
-  } else {
-    foreign_polls_.fetch_add(1, std::memory_order_relaxed);
-    task.last_poll_ms.store(static_cast<std::uint32_t>(observe::monotonic_ns() / 1'000'000),
-                            std::memory_order_relaxed);
-  }
+  const auto sequence = worker.poll_sequence_.load(std::memory_order_relaxed) + 1;
+  worker.poll_sequence_.store(sequence, std::memory_order_relaxed);
+  worker.current_.store(observe::number(task.id), std::memory_order_relaxed);
+  task.last_poll_ms.store(worker.now_ms_, std::memory_order_relaxed);
   task.polls.store(task.polls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (observe::wants(Event::Poll)) {
-    const bool carried = worker != nullptr && worker->ticks_carried_;
-    observe::observer()->on_poll_started(task.id, worker_id,
-                                         carried ? worker->carried_ticks_ : observe::read_ticks());
+  if (observe::wants_any()) [[unlikely]]
+    report_poll_started(task, &worker);
+
+  bool done = true;
+  if (taken == task::State::Taken::Poll) [[likely]] {
+    task::poll_body(task);
+    done = task.body_done;
+    if (done && task.ops->end(task)) [[unlikely]]
+      task.outcome = observe::Outcome::Exception;
+  } else {
+    cancel_taken(task);
   }
+
+  observe::Ticks now{};
+  if (observe::wants_any()) [[unlikely]]
+    now = report_poll_ended(task, &worker, done);
+  worker.current_.store(0, std::memory_order_relaxed);
+  here.task = nullptr;
+  if (done) {
+    finish(task, now);
+  } else if (task.again != 0) {
+    if ((task.again & task::Header::kOutOfBudget) != 0) worker.budget_yields.add();
+    worker.requeue(&task);
+  } else if (task.state.to_idle()) {
+    worker.submit(&task);
+  }
+}
+
+void Scheduler::poll_elsewhere(task::Header& task) {
+  const auto taken = task.state.to_running();
+  Context& here = context();
+  here.task = &task;
+  foreign_polls_.fetch_add(1, std::memory_order_relaxed);
+  task.last_poll_ms.store(static_cast<std::uint32_t>(observe::monotonic_ns() / 1'000'000),
+                          std::memory_order_relaxed);
+  task.polls.store(task.polls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  report_poll_started(task, nullptr);
 
   bool done = true;
   if (taken == task::State::Taken::Cancel) {
     cancel_taken(task);
   } else {
+    bool threw = false;
     if (task.ops->run != nullptr) {
-      task.ops->run(task);
-      task.body_done = true;
+      threw = task.ops->run(task);
     } else {
       task::poll_body(task);
-      if (task.body_done) task.ops->end(task);
+      done = task.body_done;
+      if (done) threw = task.ops->end(task);
     }
-    done = task.body_done;
-    if (done && task.ops->exception(task)) task.outcome = observe::Outcome::Exception;
+    if (threw) task.outcome = observe::Outcome::Exception;
   }
-  const bool requeues = task.yielded || task.out_of_budget;
 
-  observe::Ticks now{};
-  if (worker != nullptr) worker->ticks_carried_ = false;
-  if (observe::wants(Event::Poll)) {
-    now = observe::read_ticks();
-    if (worker != nullptr) {
-      worker->carried_ticks_ = now;
-      worker->ticks_carried_ = true;
-    }
-    const auto end = done                 ? observe::PollEnd::Ready
-                     : task.out_of_budget ? observe::PollEnd::OutOfBudget
-                     : task.yielded       ? observe::PollEnd::Yielded
-                                          : observe::PollEnd::Pending;
-    std::array<observe::Wait, task::kMaxReportedWaits> waits;
-    std::size_t count = 0;
-    if (end == observe::PollEnd::Pending && observe::wants(Event::Wait)) {
-      count = task::collect_waits(task, waits);
-    }
-    observe::observer()->on_poll_ended(task.id, worker_id, now, end,
-                                       std::span(waits.data(), count));
-  } else if (done && observe::wants(Event::Task)) {
-    now = observe::read_ticks();
-  }
-  if (worker != nullptr) {
-    worker->current_.store(0, std::memory_order_relaxed);
-    if (task.out_of_budget) worker->budget_yields.add();
-  }
+  const observe::Ticks now = report_poll_ended(task, nullptr, done);
   here.task = nullptr;
   if (done) {
     finish(task, now);
-    return;
-  }
-  if (!requeues) {
-    if (task.state.to_idle()) submit(&task);
-    return;
-  }
-  task.state.to_requeued();
-  if (worker != nullptr) {
-    // Behind the others: it asked for that.
-    worker->push_back(&task);
-  } else {
+  } else if (task.again != 0 || task.state.to_idle()) {
     submit(&task);
   }
+}
+
+void Scheduler::report_poll_started(const task::Header& task, Worker* worker) noexcept {
+  if (!observe::wants(observe::Event::Poll)) return;
+  // The end of the poll before, where nothing came between.
+  const bool carried =
+      worker != nullptr &&
+      worker->carried_after_ + 1 == worker->poll_sequence_.load(std::memory_order_relaxed);
+  observe::observer()->on_poll_started(task.id,
+                                       worker != nullptr ? worker->id() : observe::WorkerId::None,
+                                       carried ? worker->carried_ticks_ : observe::read_ticks());
+}
+
+observe::Ticks Scheduler::report_poll_ended(task::Header& task, Worker* worker,
+                                            bool done) noexcept {
+  using observe::Event;
+  if (!observe::wants(Event::Poll)) {
+    return done && observe::wants(Event::Task) ? observe::read_ticks() : observe::Ticks{};
+  }
+  const observe::Ticks now = observe::read_ticks();
+  if (worker != nullptr) {
+    worker->carried_ticks_ = now;
+    worker->carried_after_ = worker->poll_sequence_.load(std::memory_order_relaxed);
+  }
+  const auto end = done                                             ? observe::PollEnd::Ready
+                   : (task.again & task::Header::kOutOfBudget) != 0 ? observe::PollEnd::OutOfBudget
+                   : task.again != 0                                ? observe::PollEnd::Yielded
+                                                                    : observe::PollEnd::Pending;
+  std::array<observe::Wait, task::kMaxReportedWaits> waits;
+  std::size_t count = 0;
+  if (end == observe::PollEnd::Pending && observe::wants(Event::Wait)) {
+    count = task::collect_waits(task, waits);
+  }
+  observe::observer()->on_poll_ended(task.id,
+                                     worker != nullptr ? worker->id() : observe::WorkerId::None,
+                                     now, end, std::span(waits.data(), count));
+  return now;
 }
 
 void Scheduler::cancel_taken(task::Header& task) noexcept {
@@ -329,26 +352,10 @@ void Scheduler::cancel_taken(task::Header& task) noexcept {
 }
 
 void Scheduler::finish(task::Header& task, observe::Ticks now) noexcept {
-  if (observe::wants(observe::Event::Task)) {
-    observe::TaskFinished finished;
-    finished.task = task.id;
-    finished.outcome = task.outcome;
-    finished.site = task.site;
-    if (task.outcome == observe::Outcome::Exception) {
-      try {
-        std::rethrow_exception(task.ops->exception(task));
-      } catch (const std::exception& error) {
-        finished.error = error.what();
-        observe::observer()->on_task_finished(finished, now);
-      } catch (...) {
-        finished.error = "an exception that is no std::exception";
-        observe::observer()->on_task_finished(finished, now);
-      }
-    } else {
-      observe::observer()->on_task_finished(finished, now);
-    }
-  }
-  if (Worker* const worker = context().worker; worker != nullptr && &worker->scheduler_ == this) {
+  if (observe::wants(observe::Event::Task)) [[unlikely]]
+    report_finished(task, now != observe::Ticks{} ? now : observe::read_ticks());
+  const Context& here = context();
+  if (Worker* const worker = here.worker; worker != nullptr && here.scheduler == this) {
     worker->finishes.add();
   } else {
     foreign_finishes_.fetch_add(1, std::memory_order_relaxed);
@@ -369,10 +376,33 @@ void Scheduler::finish(task::Header& task, observe::Ticks now) noexcept {
     task::Header* joiner = task.join_task;
     const auto branch = task.join_branch;
     task::report_wake(*joiner, branch, observe::ResourceId::None);
-    task::submit(joiner->notify(branch));
+    // Its root is asked in every poll; an arm has to be named.
+    task::submit(branch != observe::BranchId::Root ? joiner->notify(branch)
+                 : joiner->state.to_scheduled()    ? joiner
+                                                   : nullptr);
     joiner->drop_reference();
   }
   task.drop_reference();
+}
+
+void Scheduler::report_finished(task::Header& task, observe::Ticks now) noexcept {
+  observe::TaskFinished finished;
+  finished.task = task.id;
+  finished.outcome = task.outcome;
+  finished.site = task.site;
+  if (task.outcome != observe::Outcome::Exception) {
+    observe::observer()->on_task_finished(finished, now);
+    return;
+  }
+  try {
+    std::rethrow_exception(task.ops->exception(task));
+  } catch (const std::exception& error) {
+    finished.error = error.what();
+    observe::observer()->on_task_finished(finished, now);
+  } catch (...) {
+    finished.error = "an exception that is no std::exception";
+    observe::observer()->on_task_finished(finished, now);
+  }
 }
 
 void Scheduler::advance_timers(std::uint64_t now_ns, task::WakeBatch& batch) {
@@ -467,14 +497,6 @@ bool Scheduler::rescue(Worker& worker) {
   return worker.has_work();
 }
 
-void Scheduler::count_wake(Worker* worker) noexcept {
-  if (worker != nullptr) {
-    worker->wakes.add();
-  } else {
-    foreign_wakes_.fetch_add(1, std::memory_order_relaxed);
-  }
-}
-
 std::uint64_t Scheduler::count_wakes() const noexcept {
   std::uint64_t sum = foreign_wakes_.load(std::memory_order_relaxed);
   for (const auto& worker : workers_) sum += worker->wakes.get();
@@ -559,9 +581,17 @@ std::uint32_t take_idle(std::span<task::Header* const> tasks) noexcept {
   return taken;
 }
 
+/// One that asked to run again stands in a queue with an owner, though nobody runs it.
+bool is_polled(const task::Header& task, std::span<const std::unique_ptr<Worker>> workers) {
+  if (task.kind != observe::TaskKind::Task) return true;
+  return std::any_of(workers.begin(), workers.end(),
+                     [&](const auto& worker) { return worker->current() == task.id; });
+}
+
 /// Reads one task under the registry's lock, so that it can't end; `taken`: it is this thread's.
 /// Returns true if it has to be queued.
-bool visit_header(task::Header& task, observe::Detail detail, bool taken, std::uint64_t now_ms,
+bool visit_header(task::Header& task, std::span<const std::unique_ptr<Worker>> workers,
+                  observe::Detail detail, bool taken, std::uint64_t now_ms,
                   observe::TaskVisitor& visitor) {
   std::array<observe::Field, 16> fields;
   std::size_t field_count = 0;
@@ -594,11 +624,13 @@ bool visit_header(task::Header& task, observe::Detail detail, bool taken, std::u
     taken = task.state.try_inspect();
     state = task.state.load();
   }
-  view.state = taken                                    ? observe::TaskState::Idle
-               : (state & task::State::kComplete) != 0  ? observe::TaskState::Finished
-               : (state & task::State::kRunning) != 0   ? observe::TaskState::Running
-               : (state & task::State::kScheduled) != 0 ? observe::TaskState::Scheduled
-                                                        : observe::TaskState::Idle;
+  view.state =
+      taken                                   ? observe::TaskState::Idle
+      : (state & task::State::kComplete) != 0 ? observe::TaskState::Finished
+      : (state & task::State::kRunning) != 0
+          ? is_polled(task, workers) ? observe::TaskState::Running : observe::TaskState::Scheduled
+      : (state & task::State::kScheduled) != 0 ? observe::TaskState::Scheduled
+                                               : observe::TaskState::Idle;
   if (!taken) {
     visitor.visit(view);
     return false;
@@ -651,7 +683,8 @@ void Scheduler::visit_tasks(observe::TaskCursor& cursor, std::size_t piece, obse
           const auto taken = detail != observe::Detail::Facts ? take_idle(tasks) : 0u;
           for (std::size_t i = 0; i < tasks.size(); ++i) {
             const bool mine = (taken & (1u << i)) != 0;
-            if (visit_header(*tasks[i], detail, mine, now_ms, visitor)) requeue[count++] = tasks[i];
+            if (visit_header(*tasks[i], workers_, detail, mine, now_ms, visitor))
+              requeue[count++] = tasks[i];
           }
         });
     for (std::size_t i = 0; i < count; ++i) submit(requeue[i]);
@@ -670,7 +703,7 @@ bool Scheduler::visit_task(observe::TaskId id, observe::Detail detail,
       if (task.id != id) return;
       found = true;
       const bool mine = detail != observe::Detail::Facts && task.state.try_inspect();
-      if (visit_header(task, detail, mine, now_ms, visitor)) requeue = &task;
+      if (visit_header(task, workers_, detail, mine, now_ms, visitor)) requeue = &task;
     });
     if (requeue != nullptr) submit(requeue);
   }
@@ -730,6 +763,12 @@ void with_scheduler(const Header& task, Visit&& visit) noexcept {
 
 void submit(Header* task) noexcept {
   if (task == nullptr) return;
+  const Context& here = context();
+  if (here.worker != nullptr && here.scheduler == task->scheduler && task->kind == TaskKind::Task)
+      [[likely]] {
+    here.worker->submit(task);
+    return;
+  }
   with_scheduler(*task, [task](scheduler::Scheduler& scheduler) { scheduler.submit(task); });
 }
 
@@ -755,12 +794,9 @@ WakeOrigin::~WakeOrigin() {
 }
 void WakeOrigin::set_fd(int fd) noexcept { context().fd = fd; }
 
-void report_wake(Header& task, BranchId branch, observe::ResourceId resource) noexcept {
+namespace {
+void tell_of_wake(const Header& task, BranchId branch, observe::ResourceId resource) noexcept {
   const Context& here = context();
-  with_scheduler(task, [&](scheduler::Scheduler& scheduler) {
-    scheduler.count_wake(here.scheduler == task.scheduler ? here.worker : nullptr);
-  });
-  if (!observe::wants(observe::Event::Wake)) return;
   observe::Woken woken;
   woken.task = task.id;
   woken.branch = branch;
@@ -775,6 +811,18 @@ void report_wake(Header& task, BranchId branch, observe::ResourceId resource) no
   }
   observe::observer()->on_woken(woken, observe::read_ticks());
 }
+}  // namespace
+
+void report_wake(Header& task, BranchId branch, observe::ResourceId resource) noexcept {
+  const Context& here = context();
+  if (here.worker != nullptr && here.scheduler == task.scheduler) [[likely]] {
+    here.worker->wakes.add();
+  } else {
+    with_scheduler(task, [](scheduler::Scheduler& scheduler) { scheduler.count_foreign_wake(); });
+  }
+  if (observe::wants(observe::Event::Wake)) [[unlikely]]
+    tell_of_wake(task, branch, resource);
+}
 
 std::uint32_t next_random() noexcept {
   if (auto* worker = context().worker) return worker->next_random();
@@ -785,13 +833,13 @@ std::uint32_t next_random() noexcept {
 
 void run_blocking(Header& call) noexcept {
   const scheduler::ContextScope scope({.scheduler = call.scheduler});
-  call.scheduler->poll(call, nullptr);
+  call.scheduler->poll_elsewhere(call);
 }
 
 void cancel_blocking(Header& call) noexcept {
   const scheduler::ContextScope scope({.scheduler = call.scheduler});
   static_cast<void>(call.state.to_cancelled());
-  call.scheduler->poll(call, nullptr);
+  call.scheduler->poll_elsewhere(call);
 }
 
 }  // namespace taskscope::runtime::task

@@ -64,9 +64,12 @@ class Scheduler final : public observe::Inspector {
   void adopt(task::Header& task, const task::BodyOps& ops, const SpawnOptions& options);
   /// Queues a scheduled task. Any thread.
   void submit(task::Header* task) noexcept;
-  /// Polls a task popped from a queue, on behalf of `worker` or of a thread that is none.
-  void poll(task::Header& task, Worker* worker);
-  /// The one way a task ends: outcome is set, the body has ended or is destroyed.
+  /// Polls a task popped from a queue, on behalf of `worker`, which calls it.
+  void poll(task::Header& task, Worker& worker);
+  /// The same on a thread that is no worker: block_on, the blocking pool.
+  void poll_elsewhere(task::Header& task);
+  /// The one way a task ends: outcome is set, the body has ended or is destroyed. `now` is zero
+  /// where nobody has read the clock.
   void finish(task::Header& task, observe::Ticks now) noexcept;
   /// The owner of kRunning destroys the body and ends the task.
   void cancel_taken(task::Header& task) noexcept;
@@ -85,7 +88,7 @@ class Scheduler final : public observe::Inspector {
   [[nodiscard]] std::uint64_t count_polls() const noexcept;
   [[nodiscard]] std::uint64_t count_spawned() const noexcept;
   [[nodiscard]] std::uint64_t count_finished() const noexcept;
-  void count_wake(Worker* worker) noexcept;
+  void count_foreign_wake() noexcept { foreign_wakes_.fetch_add(1, std::memory_order_relaxed); }
 
   // Inspector
   observe::RuntimeView runtime() override;
@@ -98,6 +101,13 @@ class Scheduler final : public observe::Inspector {
 
  private:
   friend class Worker;
+
+  // Out of the way of those that nobody watches.
+  [[gnu::cold]] void report_spawned(const task::Header& task) const noexcept;
+  [[gnu::cold]] void report_poll_started(const task::Header& task, Worker* worker) noexcept;
+  [[gnu::cold]] observe::Ticks report_poll_ended(task::Header& task, Worker* worker,
+                                                 bool done) noexcept;
+  [[gnu::cold]] void report_finished(task::Header& task, observe::Ticks now) noexcept;
 
   void advance_timers(std::uint64_t now_ns, task::WakeBatch& batch);
   /// Wakes the worker in the driver if it sleeps past a deadline that is in a wheel.

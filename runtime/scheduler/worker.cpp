@@ -36,6 +36,8 @@ Worker::Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id,
       index_(index),
       id_(id),
       random_(0x9e3779b9u * (index + 1)),
+      until_maintenance_(scheduler.config_.event_interval),
+      alone_(workers == 1),
       seen_polls_(workers),
       timers_(observe::monotonic_ns()) {}
 
@@ -53,7 +55,7 @@ void Worker::run() {
       continue;
     }
     found_work();
-    scheduler_.poll(*task, this);
+    scheduler_.poll(*task, *this);
   }
 }
 
@@ -74,14 +76,35 @@ std::uint32_t Worker::next_random() noexcept {
 
 void Worker::submit(task::Header* task) noexcept {
   local_schedules.add();
+  if (alone_) {
+    task::Header* const displaced = lifo_.load(std::memory_order_relaxed);
+    lifo_.store(task, std::memory_order_relaxed);
+    if (displaced != nullptr && !queue_.push(displaced)) overflow(displaced);
+    return;
+  }
   // Acquire and release: a thief may take the task from here.
   if (task::Header* displaced = lifo_.exchange(task, std::memory_order_acq_rel))
     push_back(displaced);
 }
 
+task::Header* Worker::take_lifo() noexcept {
+  task::Header* const task = lifo_.load(std::memory_order_relaxed);
+  if (task == nullptr) return nullptr;
+  if (!alone_) return lifo_.exchange(nullptr, std::memory_order_acq_rel);
+  lifo_.store(nullptr, std::memory_order_relaxed);
+  return task;
+}
+
+void Worker::requeue(task::Header* task) noexcept {
+  if (!queue_.push(task)) return overflow(task);
+  // Without the order that push_back pays for: a worker that falls asleep just now may be missed.
+  // This one gets to the task itself, and asks again in maintain().
+  if (!alone_ && scheduler_.idle_.may_need_another()) scheduler_.notify_one();
+}
+
 void Worker::push_back(task::Header* task) noexcept {
   // Nobody else could take it.
-  if (scheduler_.workers_.size() == 1) {
+  if (alone_) {
     if (!queue_.push(task)) overflow(task);
     return;
   }
@@ -110,7 +133,7 @@ void Worker::overflow(task::Header* task) noexcept {
     ++count;
   };
   while (count < kQueueCapacity / 2) {
-    task::Header* item = queue_.pop();
+    task::Header* item = pop();
     if (item == nullptr) break;
     append(item);
   }
@@ -122,7 +145,7 @@ task::Header* Worker::take_injected(std::size_t limit) {
   std::size_t count = 0;
   task::Header* first = scheduler_.injection_.pop_chain(limit, count);
   if (first == nullptr) return nullptr;
-  ticks_carried_ = false;  // it may have been woken since: no poll begins before its wake
+  carried_after_ = kNotCarried;  // it may have been woken since: no poll begins before its wake
   for (task::Header* task = first->queue_next; task != nullptr;) {
     task::Header* next = task->queue_next;
     if (!queue_.push(task)) overflow(task);
@@ -133,18 +156,18 @@ task::Header* Worker::take_injected(std::size_t limit) {
 }
 
 task::Header* Worker::next_task() {
-  if (++tick_ % scheduler_.config_.event_interval == 0) {
+  if (--until_maintenance_ == 0) [[unlikely]] {
+    until_maintenance_ = scheduler_.config_.event_interval;
     maintain();
     if (task::Header* task = take_injected(1)) return task;
   }
-  if (lifo_.load(std::memory_order_relaxed) != nullptr) {
-    if (task::Header* task = lifo_.exchange(nullptr, std::memory_order_acq_rel)) {
-      if (++lifo_polls_ <= kLifoPolls || queue_.empty()) return task;
-      if (!queue_.push(task)) overflow(task);
-    }
+  if (task::Header* task = take_lifo()) {
+    if (++lifo_polls_ <= kLifoPolls || queue_.empty()) return task;
+    if (!queue_.push(task)) overflow(task);
   }
   lifo_polls_ = 0;
-  if (task::Header* task = queue_.pop()) return task;
+  if (task::Header* task = pop()) return task;
+  if (scheduler_.injection_.size() == 0) return nullptr;
   const std::size_t share = scheduler_.injection_.size() / scheduler_.workers_.size() + 1;
   return take_injected(std::min(share, kQueueCapacity / 2));
 }
@@ -153,7 +176,7 @@ task::Header* Worker::steal_from(Worker& victim) {
   std::array<task::Header*, kQueueCapacity / 2> stolen;
   const std::size_t count = victim.queue_.steal(stolen.data(), stolen.size());
   if (count == 0) return nullptr;
-  ticks_carried_ = false;  // as in take_injected
+  carried_after_ = kNotCarried;  // as in take_injected
   steals.add(count);
   steal_operations.add();
   if (observe::wants(observe::Event::Worker)) {
@@ -189,17 +212,18 @@ void Worker::refresh_clock() noexcept {
 void Worker::maintain() {
   const std::uint64_t now_ns = observe::monotonic_ns();
   now_ms_ = static_cast<std::uint32_t>(now_ns / 1'000'000);
-  ticks_carried_ = false;
+  carried_after_ = kNotCarried;
   task::WakeBatch batch;
   if (scheduler_.driver_mutex_.try_lock()) {
     scheduler_.driver_.poll(0, batch);
     scheduler_.driver_mutex_.unlock();
   }
   scheduler_.advance_timers(now_ns, batch);
+  if (!alone_ && !queue_.empty()) scheduler_.notify_one();  // see requeue()
 }
 
 void Worker::park() {
-  ticks_carried_ = false;
+  carried_after_ = kNotCarried;
   const bool was_searching = searching_;
   searching_ = false;
   scheduler_.idle_.sleep(index_, was_searching);

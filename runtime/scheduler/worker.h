@@ -41,9 +41,14 @@ class Worker {
   void run();                                   // the worker's thread
   void submit(task::Header* task) noexcept;     // worker thread only: to the LIFO slot
   void push_back(task::Header* task) noexcept;  // worker thread only: behind what is queued
+  void requeue(task::Header* task) noexcept;    // the same, for a task that ran here just now
   void unpark() noexcept;                       // any thread
   [[nodiscard]] observe::WorkerView view() const noexcept;  // any thread
 
+  /// Being polled; any thread.
+  [[nodiscard]] observe::TaskId current() const noexcept {
+    return observe::TaskId{current_.load(std::memory_order_relaxed)};
+  }
   [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
   [[nodiscard]] observe::WorkerId id() const noexcept { return id_; }
   [[nodiscard]] time::Timers& timers() noexcept { return timers_; }
@@ -56,6 +61,10 @@ class Worker {
  private:
   friend class Scheduler;
 
+  static constexpr std::uint64_t kNotCarried = ~std::uint64_t{0} - 1;
+
+  [[nodiscard]] task::Header* take_lifo() noexcept;
+  [[nodiscard]] task::Header* pop() noexcept { return alone_ ? queue_.pop_alone() : queue_.pop(); }
   [[nodiscard]] task::Header* next_task();
   [[nodiscard]] task::Header* take_injected(std::size_t limit);
   [[nodiscard]] task::Header* search();
@@ -76,12 +85,13 @@ class Worker {
   const std::uint32_t index_;
   const observe::WorkerId id_;
   std::uint32_t random_;
-  std::uint32_t tick_ = 0;
+  std::uint32_t until_maintenance_;  ///< polls
   std::uint32_t now_ms_ = 0;
   std::uint32_t lifo_polls_ = 0;
   bool searching_ = false;
-  observe::Ticks carried_ticks_{};  ///< a poll's end that is also the next one's start
-  bool ticks_carried_ = false;
+  const bool alone_;                           ///< no other worker takes from here
+  observe::Ticks carried_ticks_{};             ///< a poll's end that is also the next one's start
+  std::uint64_t carried_after_ = kNotCarried;  ///< that poll's sequence number
   std::uint64_t awake_since_ns_ = 0;
   std::uint32_t quiet_watches_ = 0;
   std::uint64_t looked_at_ns_ = 0;         ///< when rescue() last noted the others' polls

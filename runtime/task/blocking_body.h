@@ -26,7 +26,7 @@ class BlockingBody {
   [[nodiscard]] static BlockingBody& of(Header& header) noexcept {
     return *std::launder(static_cast<BlockingBody*>(header.body()));
   }
-  void run() noexcept {
+  bool run() noexcept {
     try {
       if constexpr (std::is_void_v<T>) {
         std::invoke(*std::move(call_));
@@ -37,6 +37,7 @@ class BlockingBody {
       result_.unhandled_exception();
     }
     call_.reset();  // and what it holds, like a coroutine's frame
+    return result_.threw();
   }
   [[nodiscard]] T take() { return result_.take(); }
 
@@ -49,7 +50,7 @@ class BlockingBody {
       .destroy = &destroy,
       .end = nullptr,
       .destroy_result = &destroy,
-      .run = [](Header& header) noexcept { of(header).run(); },
+      .run = [](Header& header) noexcept { return of(header).run(); },
       .exception = [](Header& header) noexcept { return of(header).result_.exception(); },
   };
 

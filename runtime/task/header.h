@@ -54,10 +54,11 @@ class Branch {
 struct BodyOps {
   void (*destroy)(Header&) noexcept;  ///< destroys a body that has not ended
   /// A coroutine ran to its end: destroys it, with what it was passed by value, as a future is
-  /// dropped. Only the result stays, in its place.
-  void (*end)(Header&) noexcept;
+  /// dropped. Only the result stays, in its place. True: it is an exception.
+  bool (*end)(Header&) noexcept;
   void (*destroy_result)(Header&) noexcept;  ///< of a completed body
-  void (*run)(Header&) noexcept;  ///< blocking calls: makes the call; null for coroutines
+  /// Blocking calls: makes the call; true: it threw. Null for coroutines.
+  bool (*run)(Header&) noexcept;
   std::exception_ptr (*exception)(Header&) noexcept;  ///< of a completed body; null: none
 };
 
@@ -114,9 +115,10 @@ class alignas(16) Header {
   observe::Outcome outcome = observe::Outcome::Done;
   bool has_completion = false;  ///< fits join_task
   bool body_done = false;       ///< the body ran to its end in this poll
-  bool yielded = false;         ///< the branch that ran last asked to run again
-  bool out_of_budget = false;
-  std::uint8_t budget = 0;  ///< awaits left in this poll
+  std::uint8_t again = 0;       ///< kYielded and so on: why this poll ends in a queue
+  std::uint8_t budget = 0;      ///< awaits left in this poll
+
+  static constexpr std::uint8_t kYielded = 1, kRootYielded = 2, kOutOfBudget = 4;
 
   Header() noexcept = default;
   Header(const Header&) = delete;

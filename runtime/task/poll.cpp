@@ -36,6 +36,12 @@ Branch* next_runnable(Header& task) noexcept {
   return nullptr;
 }
 
+void resume(Branch& branch) {
+  branch.waiter = nullptr;
+  branch.announced = false;
+  branch.leaf->handle().resume();
+}
+
 observe::Wait wait_of(const Branch& branch) noexcept {
   observe::Wait wait;
   wait.branch = branch.id;
@@ -52,13 +58,17 @@ observe::Wait wait_of(const Branch& branch) noexcept {
 
 void poll_body(Header& task) {
   task.budget = kBudget;
-  task.yielded = false;
-  task.out_of_budget = false;
+  const auto again = std::exchange(task.again, std::uint8_t{0});
   take_ready(task);
+  if (task.arms == nullptr) [[likely]] {
+    // A plain task goes on once a poll: what wakes it while it runs has it queued again. One that
+    // yielded need not be asked.
+    if ((again & Header::kRootYielded) == 0 && !may_go_on(task.root)) return;
+    resume(task.root);
+    if (task.body_done || task.arms == nullptr) return;
+  }
   while (Branch* branch = next_runnable(task)) {
-    branch->waiter = nullptr;
-    branch->announced = false;
-    branch->leaf->handle().resume();
+    resume(*branch);
     if (task.body_done) return;
     // Here and not in the arm's last suspension: its group may destroy its frame.
     if (branch->is_arm && branch->leaf == nullptr) {

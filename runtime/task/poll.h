@@ -12,7 +12,7 @@ constexpr std::uint8_t kBudget = 128;
 constexpr std::size_t kMaxReportedWaits = 64;
 
 /// Called by the owner of kRunning. Afterwards body_done says whether the body ended; if it did
-/// not, yielded and out_of_budget say why the task is to be queued again.
+/// not, `again` says why the task is to be queued again.
 void poll_body(Header& task);
 
 /// What the branches of a task wait for, to be told to the observer; owner of kRunning only.

@@ -1,8 +1,9 @@
 /// The state word of a task: who may touch its body, and who keeps its memory.
 ///
 /// Invariants, one a bit:
-///   kRunning    one thread owns the body: a worker that polls it, or the inspector that reads it
-///   kScheduled  the task is in a queue, or its owner will put it there when it lets go of kRunning
+///   kRunning    the body has an owner: a worker that polls it, the inspector that reads it, or the
+///   place in a queue where its last owner put it without letting go
+///   kScheduled  the task is in a queue, or its owner will put it there
 ///   kComplete   the body has ended and its result is in place; final
 ///   kCancelled  somebody asked for its end; whoever takes it from the queue destroys the body
 ///   instead of polling kJoinWaker  the join waiter's slot is filled, and the completing thread
@@ -40,27 +41,31 @@ class State {
   /// Popped from a queue: the caller owns the body now.
   /// Acquire: sees everything written by the owner that let go, and by whoever woke the task.
   [[nodiscard]] Taken to_running() noexcept {
-    const auto before = word_.fetch_xor(kScheduled | kRunning, std::memory_order_acq_rel);
-    assert((before & (kScheduled | kRunning)) == kScheduled);
+    auto before = word_.load(std::memory_order_acquire);
+    if ((before & kRunning) != 0) {
+      // Its last owner queued it without letting go: the queue handed the body over. A wake that
+      // is not seen here stays for the end of this poll.
+      if ((before & (kScheduled | kCancelled)) == 0) return Taken::Poll;
+      before = word_.fetch_and(~kScheduled, std::memory_order_acq_rel);
+    } else {
+      before = word_.fetch_xor(kScheduled | kRunning, std::memory_order_acq_rel);
+      assert((before & (kScheduled | kRunning)) == kScheduled);
+    }
     return (before & kCancelled) != 0 ? Taken::Cancel : Taken::Poll;
   }
 
-  /// Lets go of the body. True: it was woken meanwhile, and the caller has to queue it.
+  /// Lets go of the body. True: it was woken meanwhile; the caller keeps it, and has to queue the
+  /// task. Who wants to run again anyway queues it as it is, without a step on this word: what
+  /// wakes or cancels it until then leaves it in that queue.
   /// Release: publishes the body to the next owner.
   [[nodiscard]] bool to_idle() noexcept {
-    const auto before = word_.fetch_and(~kRunning, std::memory_order_acq_rel);
-    assert((before & kRunning) != 0);
-    return (before & kScheduled) != 0;
-  }
-
-  /// Lets go of the body to run again: the caller has to queue the task, woken meanwhile or not.
-  /// Release: as to_idle.
-  void to_requeued() noexcept {
     auto before = word_.load(std::memory_order_relaxed);
-    while (!word_.compare_exchange_weak(before, (before & ~kRunning) | kScheduled,
-                                        std::memory_order_acq_rel, std::memory_order_relaxed)) {
-    }
-    assert((before & kRunning) != 0);
+    do {
+      assert((before & kRunning) != 0);
+      if ((before & kScheduled) != 0) return true;
+    } while (!word_.compare_exchange_weak(before, before & ~kRunning, std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));
+    return false;
   }
 
   /// Wakes. True: the caller has to queue the task.

@@ -155,7 +155,7 @@ class Budgeted final : public Waiter {
       return start(awaiting);
     suspend(awaiting);
     Header& task = *branch_->task;
-    task.out_of_budget = true;
+    task.again |= Header::kOutOfBudget;
     // The task runs: this only names the branch and makes the worker queue the task again.
     static_cast<void>(task.notify(branch_->id));
     return true;
@@ -256,8 +256,9 @@ class PromiseResult {
     return std::get<1>(std::move(result_));
   }
   [[nodiscard]] std::exception_ptr exception() const noexcept {
-    return result_.index() == 2 ? std::get<2>(result_) : nullptr;
+    return threw() ? std::get<2>(result_) : nullptr;
   }
+  [[nodiscard]] bool threw() const noexcept { return result_.index() == 2; }
 
  private:
   std::variant<std::monostate, T, std::exception_ptr> result_;
@@ -272,6 +273,7 @@ class PromiseResult<void> {
     if (exception_) std::rethrow_exception(std::move(exception_));
   }
   [[nodiscard]] std::exception_ptr exception() const noexcept { return exception_; }
+  [[nodiscard]] bool threw() const noexcept { return exception_ != nullptr; }
 
  private:
   std::exception_ptr exception_;

@@ -17,7 +17,8 @@ class [[nodiscard]] YieldNow final : public task::Waiter {
   void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
     suspend(awaiting);
     task::Header& task = *branch_->task;
-    task.yielded = true;
+    task.again |= branch_->is_arm ? task::Header::kYielded
+                                  : task::Header::kYielded | task::Header::kRootYielded;
     poll_ = task.polls.load(std::memory_order_relaxed);
     // The worker queues the task again, and the root is asked in every poll. An arm has to be
     // named.
