@@ -8,6 +8,11 @@
 
 namespace taskscope::runtime {
 
+void sleep_briefly() noexcept {
+  const timespec moment{.tv_sec = 0, .tv_nsec = 50'000};
+  ::nanosleep(&moment, nullptr);
+}
+
 void futex_wait(Atomic<std::uint32_t>& word, std::uint32_t expected,
                 std::uint64_t timeout_ns) noexcept {
   static_assert(sizeof(word) == sizeof(std::uint32_t));

@@ -32,6 +32,8 @@ inline void spin_pause() noexcept {
 }
 /// The same when it takes long: that thread may want this core.
 inline void yield_thread() noexcept { std::this_thread::yield(); }
+/// And when even that does not help: some 50 us.
+void sleep_briefly() noexcept;
 /// How often to look before sleeping; a test tries all outcomes and need not look as often.
 constexpr int spins(int wanted) noexcept { return wanted; }
 

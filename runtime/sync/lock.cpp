@@ -4,26 +4,25 @@ namespace taskscope::runtime::sync {
 
 namespace {
 constexpr int kSpins = 100;  // about the length of a critical section of a few list operations
+constexpr int kTurns = 32;   // then the holder was preempted: it may want this core
 }  // namespace
 
 void Lock::lock_slowly() noexcept {
-  for (int i = 0; i < spins(kSpins); ++i) {
-    // Relaxed: only a hint that the exchange may succeed.
-    if (state_.load(std::memory_order_relaxed) == kFree) {
-      std::uint32_t expected = kFree;
-      // Acquire: as in lock().
-      if (state_.compare_exchange_weak(expected, kHeld, std::memory_order_acquire,
-                                       std::memory_order_relaxed))
-        return;
+  for (int tries = 0;; ++tries) {
+    // Relaxed: only a hint that the exchange may succeed. Acquire: as in lock().
+    if (state_.load(std::memory_order_relaxed) == kFree &&
+        state_.exchange(kHeld, std::memory_order_acquire) == kFree) {
+      return;
     }
-    spin_pause();
+    if (tries < spins(kSpins)) {
+      spin_pause();
+    } else if (tries < spins(kSpins) + kTurns) {
+      yield_thread();
+    } else {
+      // A thread of lower priority gets no turn from one that only yields.
+      sleep_briefly();
+    }
   }
-  // From here on the word says that somebody may sleep, even when it is us who get the lock.
-  // Acquire: as in lock().
-  while (state_.exchange(kWaitedFor, std::memory_order_acquire) != kFree)
-    futex_wait(state_, kWaitedFor);
 }
-
-void Lock::wake_one() noexcept { futex_wake(state_); }
 
 }  // namespace taskscope::runtime::sync

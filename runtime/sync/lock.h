@@ -1,8 +1,10 @@
-/// The lock under every wait list: four bytes, a short spin, then sleep.
+/// The lock under every wait list: a spin, then turns given away.
 ///
-/// It guards a few list operations at a time and never a user's code, so it is nearly always free.
-/// A thread that held it may be preempted, though; who waits for that must not burn the core the
-/// holder needs.
+/// It guards a few list operations at a time and never a user's code, so it is nearly always free,
+/// and every type of this folder takes it often. So what counts is the way in and out when nobody
+/// else is there: one atomic step in, and none out, as nobody sleeps on the word who would have to
+/// be woken. A thread that held it may be preempted, though; who waits for that gives its turns
+/// away, and then sleeps for moments, lest it keep the holder from the core.
 #pragma once
 
 #include <cstdint>
@@ -12,31 +14,27 @@
 namespace taskscope::runtime::sync {
 
 /// Shape    for std::lock_guard and std::unique_lock; not recursive, not fair.
-/// Source   Drepper, Futexes Are Tricky, mutex 2.
 class Lock {
  public:
   void lock() noexcept {
-    std::uint32_t expected = kFree;
     // Acquire: pairs with unlock's release; sees what the last holder wrote.
-    if (!state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
-                                        std::memory_order_relaxed)) [[unlikely]]
+    if (state_.exchange(kHeld, std::memory_order_acquire) != kFree) [[unlikely]]
       lock_slowly();
   }
-  void unlock() noexcept {
-    if (state_.exchange(kFree, std::memory_order_release) == kWaitedFor) [[unlikely]]
-      wake_one();
-  }
+  /// Touches nothing of the lock once others can have it: they may destroy it.
+  void unlock() noexcept { state_.store(kFree, std::memory_order_release); }
   /// Returns when whoever held the lock has let go of it: for the destructor of what it guards.
-  /// The last to let go may still be on its way out of the lock when the woken task destroys it.
   void wait_until_left() noexcept {
-    lock();
-    unlock();
+    // Acquire: as in lock().
+    if (state_.load(std::memory_order_acquire) != kFree) [[unlikely]] {
+      lock_slowly();
+      unlock();
+    }
   }
 
  private:
-  static constexpr std::uint32_t kFree = 0, kHeld = 1, kWaitedFor = 2;
+  static constexpr std::uint32_t kFree = 0, kHeld = 1;
   void lock_slowly() noexcept;
-  void wake_one() noexcept;
 
   Atomic<std::uint32_t> state_{kFree};  // written by any thread
 };
