@@ -1,7 +1,5 @@
 #include "taskscope/runtime/runtime.h"
 
-#include <sched.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -9,17 +7,11 @@
 
 #include "taskscope/runtime/scheduler/context.h"
 #include "taskscope/runtime/scheduler/scheduler.h"
+#include "taskscope/runtime/spin_gate.h"
 
 namespace taskscope::runtime {
 
 namespace {
-
-std::uint32_t available_processors() noexcept {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  const int count = CPU_COUNT(&set);
-  return count > 0 ? static_cast<std::uint32_t>(count) : 1;
-}
 
 std::shared_ptr<scheduler::Scheduler> start(scheduler::Config config) {
   auto started = std::make_shared<scheduler::Scheduler>(std::move(config));

@@ -5,15 +5,16 @@
 #include <new>
 #include <utility>
 
+#include "taskscope/runtime/observe/ticks.h"
 #include "taskscope/runtime/task/blocking_body.h"
 
 namespace taskscope::runtime::blocking {
 
 namespace {
 
-/// Calls taken in a pause that tell that they are too short to wake a thread for.
+/// Calls taken while the spare slept briefly that tell that they are too short to wake a thread
+/// for.
 constexpr std::uint64_t kBrisk = 16;
-constexpr std::chrono::microseconds kPause{50};
 /// So that a deadline can be computed from any keep_alive.
 constexpr std::chrono::nanoseconds kLongestKeepAlive = std::chrono::hours(24 * 365);
 
@@ -36,30 +37,35 @@ Pool::Pool(PoolOptions options) : options_(checked(std::move(options))) {}
 
 bool Pool::submit(task::Header& call) noexcept {
   std::vector<pthread_t> finished;  // joined after the lock
+  Sleeper* wake = nullptr;
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(lock_);
     if (stopping_) return false;
     finished.swap(finished_);
     // While others live one of them will come by.
-    if (!has_spare_ && !appoint_spare() && counters_.threads == 0) {
+    if (!has_spare_ && !is_spinning_ && !appoint_spare(wake) && threads_ == 0) {
       finished.swap(finished_);
       return false;
     }
     call.queue_next = nullptr;
     (last_ != nullptr ? last_->queue_next : first_) = &call;
     last_ = &call;
-    ++counters_.queued;
+    // Release: pairs with spin(), which then takes the lock.
+    queued_.store(queued_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
-  join_all(finished);
+  if (wake != nullptr) futex_wake(wake->word);
+  if (!finished.empty()) join_all(finished);
   return true;
 }
 
-bool Pool::appoint_spare() noexcept {
-  if (counters_.idle != 0) {
-    --counters_.idle;
-    is_appointed_ = true;
-    wanted_.notify_one();
-  } else if (counters_.threads >= options_.max_threads || !start_thread()) {
+bool Pool::appoint_spare(Sleeper*& wake) noexcept {
+  if (sleepers_ != nullptr) {
+    wake = sleepers_;
+    sleepers_ = wake->next;
+    --idle_;
+    // Release: pairs with sleep(). Its frame may be gone before it is woken; see futex_wake.
+    wake->word.store(1, std::memory_order_release);
+  } else if (threads_ >= options_.max_threads || !start_thread()) {
     return false;
   }
   has_spare_ = true;
@@ -67,18 +73,56 @@ bool Pool::appoint_spare() noexcept {
   return true;
 }
 
-void Pool::hold_back(std::unique_lock<std::mutex>& lock) noexcept {
+void Pool::hold_back(std::unique_lock<sync::Lock>& lock) noexcept {
   auto seen = taken_at_appointment_;
   while (first_ != nullptr && !stopping_ && taken_ - seen >= kBrisk) {
     seen = taken_;
-    wanted_by_spare_.wait_for(lock, kPause);
+    lock.unlock();
+    sleep_briefly();
+    lock.lock();
   }
   has_spare_ = false;
 }
 
+bool Pool::spin() const noexcept {
+  constexpr int kLooks = 16;  // between two looks at the clock
+  const auto until_ns = observe::monotonic_ns() + SpinGate::kLongestNs;
+  do {
+    for (int i = 0; i < kLooks; ++i) {
+      // Acquire: pairs with submit().
+      if (queued_.load(std::memory_order_acquire) != 0) return true;
+      spin_pause();
+    }
+  } while (observe::monotonic_ns() < until_ns);
+  return false;
+}
+
+bool Pool::sleep(std::unique_lock<sync::Lock>& lock) noexcept {
+  Sleeper self;
+  self.next = sleepers_;
+  sleepers_ = &self;
+  ++idle_;
+  const auto until_ns =
+      observe::monotonic_ns() + static_cast<std::uint64_t>(options_.keep_alive.count());
+  lock.unlock();
+  for (;;) {
+    const auto now_ns = observe::monotonic_ns();
+    // Acquire: pairs with who set it.
+    if (self.word.load(std::memory_order_acquire) != 0 || now_ns >= until_ns) break;
+    futex_wait(self.word, 0, until_ns - now_ns);
+  }
+  lock.lock();
+  if (self.word.load(std::memory_order_relaxed) != 0) return true;
+  --idle_;
+  Sleeper** at = &sleepers_;
+  while (*at != &self) at = &(*at)->next;
+  *at = self.next;
+  return false;
+}
+
 bool Pool::start_thread() noexcept {
   try {
-    finished_.reserve(finished_.size() + counters_.threads + 1);  // ending must not fail
+    finished_.reserve(finished_.size() + threads_ + 1);  // ending must not fail
   } catch (const std::bad_alloc&) {
     return false;
   }
@@ -90,7 +134,7 @@ bool Pool::start_thread() noexcept {
        ::pthread_attr_setstacksize(&attributes, options_.thread_stack_bytes) == 0) &&
       ::pthread_create(&thread, &attributes, &Pool::run_thread, this) == 0;
   ::pthread_attr_destroy(&attributes);
-  if (started) ++counters_.threads;
+  if (started) ++threads_;
   return started;
 }
 
@@ -104,47 +148,61 @@ task::Header* Pool::pop() noexcept {
   if (call == nullptr) return nullptr;
   first_ = call->queue_next;
   if (first_ == nullptr) last_ = nullptr;
-  --counters_.queued;
+  queued_.store(queued_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
   ++taken_;
   return call;
 }
 
 void Pool::work() noexcept {
   ::pthread_setname_np(::pthread_self(), options_.thread_name.c_str());
-  std::unique_lock lock(mutex_);
+  SpinGate gate;
+  std::unique_lock lock(lock_);
   hold_back(lock);  // a thread is started as the spare
   for (;;) {
     while (task::Header* const call = pop()) {
-      if (first_ != nullptr && !has_spare_) appoint_spare();
+      Sleeper* wake = nullptr;
+      if (first_ != nullptr && !has_spare_) appoint_spare(wake);
       lock.unlock();
+      if (wake != nullptr) futex_wake(wake->word);
       task::run_blocking(*call);
       lock.lock();
     }
     if (stopping_) break;
-    ++counters_.idle;
-    const auto until = std::chrono::steady_clock::now() + options_.keep_alive;
-    wanted_.wait_until(lock, until, [this] { return is_appointed_ || stopping_; });
-    if (is_appointed_) {
-      is_appointed_ = false;  // who appointed has counted this thread, or another, as busy
-      hold_back(lock);
-      continue;
+    if (!is_spinning_ && !has_spare_ && gate.opens()) {
+      is_spinning_ = true;
+      ++idle_;
+      lock.unlock();
+      const bool found = spin();
+      lock.lock();
+      gate.closes(found);
+      is_spinning_ = false;
+      --idle_;
+      // Also when it came too late to be found: nobody was appointed for it.
+      if (first_ != nullptr || stopping_) continue;
     }
-    --counters_.idle;
-    break;
+    if (!sleep(lock)) break;
+    if (!stopping_) hold_back(lock);
   }
-  --counters_.threads;
   finished_.push_back(::pthread_self());
-  ended_.notify_all();
+  if (--threads_ == 0 && stopping_) {
+    ended_.store(1, std::memory_order_relaxed);
+    lock.unlock();
+    futex_wake(ended_);  // the pool is there until this thread was joined
+  }
 }
 
 void Pool::shutdown() noexcept {
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(lock_);
   stopping_ = true;
   task::Header* call = std::exchange(first_, nullptr);
   last_ = nullptr;
-  counters_.queued = 0;
-  wanted_.notify_all();
-  wanted_by_spare_.notify_all();
+  queued_.store(0, std::memory_order_relaxed);
+  while (Sleeper* const sleeper = sleepers_) {
+    sleepers_ = sleeper->next;
+    --idle_;
+    sleeper->word.store(1, std::memory_order_release);  // as in appoint_spare()
+    futex_wake(sleeper->word);
+  }
   lock.unlock();
   while (call != nullptr) {
     // Read first: cancelling gives the call away.
@@ -153,15 +211,19 @@ void Pool::shutdown() noexcept {
     call = next;
   }
   lock.lock();
-  ended_.wait(lock, [this] { return counters_.threads == 0; });
+  while (threads_ != 0) {
+    lock.unlock();
+    futex_wait(ended_, 0);
+    lock.lock();
+  }
   auto finished = std::exchange(finished_, {});
   lock.unlock();
   join_all(finished);
 }
 
 Pool::Counters Pool::counters() const noexcept {
-  const std::lock_guard lock(mutex_);
-  return counters_;
+  const std::lock_guard lock(lock_);
+  return {threads_, idle_, queued_.load(std::memory_order_relaxed)};
 }
 
 }  // namespace taskscope::runtime::blocking

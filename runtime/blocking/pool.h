@@ -3,20 +3,24 @@
 /// While calls are queued one thread is *spare*: woken or just started, and about to take a call
 /// and to appoint the next spare. So calls that block get a thread each, one after the other. Where
 /// those that run take calls faster than a thread wakes, the spare holds back: a burst of short
-/// calls is done by few threads, without a wake-up each. A thread ends after it was idle for
-/// `keep_alive`. At `max_threads` calls queue, oldest first.
+/// calls is done by few threads, without a wake-up each. A thread that runs out of calls looks for
+/// the next one a while before it sleeps, where a core is free for that; then a call needs no
+/// wake-up at all. It ends after it was idle for `keep_alive`. At `max_threads` calls queue, oldest
+/// first.
 #pragma once
 
 #include <pthread.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "taskscope/runtime/atomic.h"
+#include "taskscope/runtime/spin_gate.h"
+#include "taskscope/runtime/sync/lock.h"
 #include "taskscope/runtime/task/header.h"
 
 namespace taskscope::runtime::blocking {
@@ -53,26 +57,37 @@ class Pool {
   [[nodiscard]] Counters counters() const noexcept;
 
  private:
+  /// A thread that sleeps, on its own stack. Newest first: its memory is the warmest.
+  struct Sleeper {
+    Atomic<std::uint32_t> word{0};  // 1: appointed, or the pool shuts down; written under lock_
+    Sleeper* next = nullptr;
+  };
+
   static void* run_thread(void* pool) noexcept;
   void work() noexcept;
   [[nodiscard]] bool start_thread() noexcept;
   [[nodiscard]] task::Header* pop() noexcept;
-  /// Under the lock, with no spare. False: no thread is idle, and none could be started.
-  bool appoint_spare() noexcept;
+  /// Under the lock, with no spare. False: no thread is idle, and none could be started. Sets
+  /// `wake` to who has to be woken when the lock is gone.
+  bool appoint_spare(Sleeper*& wake) noexcept;
   /// The spare waits as long as others take the calls; it is none any more when this returns.
-  void hold_back(std::unique_lock<std::mutex>& lock) noexcept;
+  void hold_back(std::unique_lock<sync::Lock>& lock) noexcept;
+  /// Without the lock. True: a call is queued.
+  [[nodiscard]] bool spin() const noexcept;
+  /// True when appointed, or when the pool shuts down; false after keep_alive.
+  [[nodiscard]] bool sleep(std::unique_lock<sync::Lock>& lock) noexcept;
 
   const PoolOptions options_;
-  mutable std::mutex mutex_;
-  std::condition_variable wanted_;           // a call is queued, or the pool shuts down
-  std::condition_variable wanted_by_spare_;  // the pool shuts down
-  std::condition_variable ended_;            // a thread ended
-  // All under mutex_.
+  mutable sync::Lock lock_;
+  // All under lock_.
   task::Header* first_ = nullptr;
   task::Header* last_ = nullptr;
-  Counters counters_;
-  bool has_spare_ = false;     // woken or started, and it has not taken a call
-  bool is_appointed_ = false;  // an idle thread is told to wake as the spare, and did not yet
+  Sleeper* sleepers_ = nullptr;
+  std::uint32_t threads_ = 0, idle_ = 0;
+  Atomic<std::uint32_t> queued_{0};  // written under lock_; the thread that spins reads it
+  Atomic<std::uint32_t> ended_{0};   // 1: stopping and no thread is left; written under lock_
+  bool has_spare_ = false;           // woken or started, and it has not taken a call
+  bool is_spinning_ = false;         // one thread looks for calls: as good as a spare
   std::uint64_t taken_ = 0, taken_at_appointment_ = 0;  // calls
   std::vector<pthread_t> finished_;                     // ended, to be joined
   bool stopping_ = false;

@@ -50,6 +50,7 @@ void Worker::run() {
   while (!scheduler_.stopping_.load(std::memory_order_relaxed)) {
     task::Header* task = next_task();
     if (task == nullptr) task = search();
+    if (task == nullptr) task = spin();
     if (task == nullptr) {
       park();
       continue;
@@ -190,19 +191,56 @@ task::Header* Worker::steal_from(Worker& victim) {
 }
 
 task::Header* Worker::search() {
-  const auto workers = static_cast<std::uint32_t>(scheduler_.workers_.size());
-  if (workers == 1) return nullptr;
+  if (alone_) return nullptr;
   if (!searching_) {
     if (!scheduler_.idle_.try_search()) return nullptr;
     searching_ = true;
   }
+  if (task::Header* task = steal_from_any()) return task;
+  return take_injected(1);
+}
+
+task::Header* Worker::steal_from_any() {
+  const auto workers = static_cast<std::uint32_t>(scheduler_.workers_.size());
   const std::uint32_t start = next_random() % workers;
   for (std::uint32_t i = 0; i < workers; ++i) {
     Worker& victim = *scheduler_.workers_[(start + i) % workers];
-    if (&victim == this) continue;
+    if (&victim == this || victim.queue_.empty()) continue;
     if (task::Header* task = steal_from(victim)) return task;
   }
-  return take_injected(1);
+  return nullptr;
+}
+
+/// Goes on looking for about as long as it would take to be woken. It counts as awake, or as the
+/// searcher, so nobody wakes a thread for what it will see.
+task::Header* Worker::spin() {
+  if ((!alone_ && !searching_) || !spin_gate_.opens()) return nullptr;
+  constexpr int kLooks = 8;  // between two looks at the clock
+  constexpr int kLooksAtDriver = 8;
+  const std::uint64_t from_ns = observe::monotonic_ns();
+  const std::uint64_t until_ns =
+      std::min(from_ns + SpinGate::kLongestNs, scheduler_.next_deadline_ns());
+  std::uint64_t now_ns = from_ns;
+  task::Header* found = nullptr;
+  for (int round = 1; now_ns < until_ns && found == nullptr; ++round) {
+    for (int i = 0; i < kLooks && found == nullptr; ++i) {
+      spin_pause();
+      if (scheduler_.stopping_.load(std::memory_order_relaxed)) return nullptr;
+      if (scheduler_.injection_.size() != 0) found = take_injected(1);
+      if (found == nullptr && !alone_) found = steal_from_any();
+    }
+    if (found == nullptr && round % kLooksAtDriver == 0) {
+      maintain();
+      found = next_task();
+    }
+    now_ns = observe::monotonic_ns();
+  }
+  spin_gate_.closes(found != nullptr);
+  // Waiting is not work: to watchers the worker was parked.
+  carried_after_ = kNotCarried;
+  awake_since_ns_ += now_ns - from_ns;
+  awake_since_published_ns_.store(awake_since_ns_, std::memory_order_relaxed);
+  return found;
 }
 
 void Worker::refresh_clock() noexcept {

@@ -10,6 +10,7 @@
 #include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/observe/facts.h"
 #include "taskscope/runtime/scheduler/local_queue.h"
+#include "taskscope/runtime/spin_gate.h"
 #include "taskscope/runtime/task/header.h"
 #include "taskscope/runtime/time/timers.h"
 
@@ -68,6 +69,8 @@ class Worker {
   [[nodiscard]] task::Header* next_task();
   [[nodiscard]] task::Header* take_injected(std::size_t limit);
   [[nodiscard]] task::Header* search();
+  [[nodiscard]] task::Header* steal_from_any();
+  [[nodiscard]] task::Header* spin();
   [[nodiscard]] task::Header* steal_from(Worker& victim);
   void run_task(task::Header& task);
   void park();
@@ -89,7 +92,8 @@ class Worker {
   std::uint32_t now_ms_ = 0;
   std::uint32_t lifo_polls_ = 0;
   bool searching_ = false;
-  const bool alone_;                           ///< no other worker takes from here
+  const bool alone_;  ///< no other worker takes from here
+  SpinGate spin_gate_;
   observe::Ticks carried_ticks_{};             ///< a poll's end that is also the next one's start
   std::uint64_t carried_after_ = kNotCarried;  ///< that poll's sequence number
   std::uint64_t awake_since_ns_ = 0;
