@@ -125,7 +125,10 @@ void Group::link(Arm& arm, Branch& owner, Arm* after) noexcept {
   // Id 0 is the root's; ids are reused only after 65,535 arms of one task.
   if (++task.last_branch == 0) task.last_branch = 1;
   arm.id = BranchId{task.last_branch};
-  arm.link = after != nullptr && after->link != nullptr ? &after->next : &task.arms;
+  Arm* const previous = after != nullptr ? after
+                        : owner.is_arm   ? &static_cast<Arm&>(owner)
+                                         : nullptr;
+  arm.link = previous != nullptr ? &previous->next : &task.arms;
   arm.next = *arm.link;
   if (arm.next != nullptr) arm.next->link = &arm.next;
   *arm.link = &arm;

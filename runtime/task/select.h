@@ -69,10 +69,16 @@ class Arms : public Group {
   template <class Promise>
   bool start(std::coroutine_handle<Promise> awaiting, std::uint32_t first) {
     suspend(awaiting);
-    for (std::uint32_t i = 0; i < sizeof...(T) && !satisfied_; ++i) {
-      start_arm((first + i) % static_cast<std::uint32_t>(sizeof...(T)),
-                std::index_sequence_for<T...>{});
+    constexpr auto kArms = static_cast<std::uint32_t>(sizeof...(T));
+    // All before the first is started: arms that it makes itself go between it and the next.
+    Arm* before = nullptr;
+    for (std::uint32_t i = 0; i < kArms; ++i) {
+      Arm& arm = arms_[(first + i) % kArms];
+      arm.group = this;
+      link(arm, *branch_, std::exchange(before, &arm));
     }
+    for (std::uint32_t i = 0; i < kArms && !satisfied_; ++i)
+      start_arm((first + i) % kArms, std::index_sequence_for<T...>{});
     if (!satisfied_) return true;
     branch_->woken = false;
     branch_->waiter = nullptr;
@@ -98,9 +104,6 @@ class Arms : public Group {
   }
   template <class U>
   void start_one(Arm& arm, Task<U>& task) {
-    arm.group = this;
-    link(arm, *branch_, last_started_);
-    last_started_ = &arm;
     task.promise().start_in(&arm, nullptr);
     task.promise().handle().resume();
     if (arm.leaf == nullptr) this->arm_done(arm);
@@ -120,7 +123,6 @@ class Arms : public Group {
 
   std::tuple<Task<T>...> tasks_;
   std::array<Arm, sizeof...(T)> arms_;
-  Arm* last_started_ = nullptr;
 };
 
 template <bool kBiased, class... T>

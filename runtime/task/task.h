@@ -49,8 +49,10 @@ class Group : public Waiter {
   explicit Group(observe::BranchMode mode) noexcept : mode_(mode) {}
   ~Group() = default;
 
-  /// Enters an arm into the task; `owner` awaits it. Of several that may go on in one poll, arms
-  /// entered `after` another one follow it; null enters in front of all.
+  /// Enters an arm into the task, behind its group's arm `after` or, as the first, behind `owner`,
+  /// which awaits it. So the list is the tree of arms, each before what it awaits itself: of
+  /// several that may go on in one poll the earlier goes first, and one that wins does so before
+  /// the arms of a later one have taken what they would lose with it.
   static void link(Arm& arm, Branch& owner, Arm* after) noexcept;
   static void unlink(Arm& arm) noexcept;
   void satisfy() noexcept;

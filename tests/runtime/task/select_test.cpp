@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "taskscope/runtime/runtime.h"
+#include "taskscope/runtime/sync/notify.h"
 #include "taskscope/runtime/time/sleep.h"
 #include "taskscope/runtime/time/timeout.h"
 
@@ -47,6 +48,26 @@ Task<int> kept_join() {
   if (result.index() == 0) co_return std::get<0>(result);
   while (!handle.is_finished()) co_await yield_now();
   co_return co_await joining;
+}
+
+/// Both notified before it is polled: the inner select is in the arm that comes second.
+Task<std::string> nested(sync::Notify& first, sync::Notify& second) {
+  const auto inner = [](sync::Notify& notify) -> Task<std::size_t> {
+    const auto result = co_await select(notify.notified(), after(24h, 0));
+    co_return result.index();
+  };
+  const auto result = co_await select_biased(first.notified(), inner(second));
+  co_return result.index() == 0 ? "first" : "second";
+}
+Task<std::string> nested_loses(sync::Notify& first, sync::Notify& second) {
+  auto selecting = spawn(nested(first, second));
+  auto next = spawn(nested(first, second));
+  co_await yield_now();
+  second.notify_one();
+  first.notify_one();
+  const auto winner = co_await selecting;
+  if (winner != "first") co_return winner;
+  co_return co_await next;
 }
 
 }  // namespace
@@ -168,4 +189,15 @@ TEST_CASE("more arms than wake bits: two hundred sleeps in one task all end") {
     }
   };
   CHECK(runtime.block_on(Tree::grow(8)) == 256);
+}
+
+TEST_CASE("the arms of a select that loses have taken nothing that the winner's turn takes away") {
+  auto runtime = Builder::multi_thread().worker_threads(1).build();
+  sync::Notify first, second;
+  const auto on_worker = [](sync::Notify& one, sync::Notify& two) -> Task<std::string> {
+    auto handle = spawn(nested_loses(one, two));
+    co_return co_await handle;
+  };
+  // What was notified in the loser reaches the next that waits for it.
+  CHECK(runtime.block_on(on_worker(first, second)) == "second");
 }
