@@ -109,7 +109,10 @@ class CancellationToken {
   template <class T>
   static Task<std::conditional_t<std::is_void_v<T>, bool, std::optional<task::Wrapped<T>>>>
   run_until(CancellationToken token, Task<T> work) {
-    auto result = co_await select_biased(token.cancelled(), std::move(work));
+    auto cancelled = token.cancelled();
+    auto selecting = select_biased(cancelled, std::move(work));
+    task::Inherited<decltype(selecting)&> at_caller(selecting);
+    auto result = co_await at_caller;
     if constexpr (std::is_void_v<T>) {
       co_return result.index() == 1;
     } else {

@@ -190,7 +190,9 @@ class JoinSet {
   [[nodiscard]] Task<void> shutdown() {
     core_->abort_all();
     for (;;) {
-      const auto ended = co_await join_next();
+      auto joining = join_next();
+      task::Inherited<Joining&> at_caller(joining);
+      const auto ended = co_await at_caller;
       if (!ended) break;
     }
   }

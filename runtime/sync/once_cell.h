@@ -105,7 +105,12 @@ class OnceCell {
     requires std::same_as<std::invoke_result_t<F&>, Task<T>>
   [[nodiscard]] Task<const T*> get_or_init(F make) {
     if (!core_.is_full()) {
-      const bool mine = co_await core_waiting();
+      bool mine = false;
+      {
+        OnceCore::Waiting waiting(core_);
+        task::Inherited<OnceCore::Waiting&> at_caller(waiting);
+        mine = co_await at_caller;
+      }
       if (mine) {
         Filling filling(core_);
         Task<T> making = make();
@@ -134,7 +139,6 @@ class OnceCell {
    private:
     OnceCore* core_;
   };
-  [[nodiscard]] OnceCore::Waiting core_waiting() noexcept { return OnceCore::Waiting(core_); }
 
   OnceCore core_;
   std::optional<T> value_;  // written by who fills the cell; read once it is full

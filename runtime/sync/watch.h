@@ -223,7 +223,9 @@ class [[nodiscard]] Receiver {
       const bool closed = !channel_->has_senders();
       if (check(holds)) co_return Result<void, RecvError>();
       if (closed) co_return RecvError::Closed;
-      const auto changed_or_closed = co_await changed();
+      auto waiting = changed();
+      task::Inherited<Changed&> at_caller(waiting);
+      const auto changed_or_closed = co_await at_caller;
       static_cast<void>(changed_or_closed.has_value());  // both: look again
     }
   }

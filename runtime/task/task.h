@@ -210,8 +210,8 @@ class Direct {
 template <class T>
 class ChildAwaiter;
 
-/// Awaits `leaf` on behalf of the coroutine that wrote the combinator: the site is that of the
-/// owner's await.
+/// Awaits `leaf` on behalf of the coroutine that wrote the combinator, or called the library's
+/// coroutine: the site is that of the owner's await.
 template <class A>
 struct Inherited {
   explicit Inherited(A&& inner) noexcept : awaitable(static_cast<A&&>(inner)) {}
@@ -324,12 +324,12 @@ class Promise final : public PromiseBase, public PromiseResult<T> {
   void await_transform(Task<U>& child,
                        Site site = Site::current()) = delete;  // write co_await std::move(task)
   template <class A>
-  [[nodiscard]] decltype(auto) await_transform(Inherited<A>& inner) {
-    const Branch* owner =
-        branch_->is_arm ? static_cast<const Arm&>(*branch_).group->owner() : nullptr;
-    return await_transform(
-        std::forward<A>(inner.awaitable),
-        owner != nullptr && owner->leaf != nullptr ? owner->leaf->site() : this->site());
+  [[nodiscard]] decltype(auto) await_transform(Inherited<A>& inner, Site site = Site::current()) {
+    const PromiseBase* owner = awaiter_;
+    if (owner == nullptr && branch_->is_arm)
+      owner = static_cast<const Arm&>(*branch_).group->owner()->leaf;
+    return await_transform(std::forward<A>(inner.awaitable),
+                           owner != nullptr ? Site(owner->site()) : site);
   }
   template <class A>
     requires(kForeign<A>)

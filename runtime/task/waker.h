@@ -173,7 +173,8 @@ template <class A>
     return shared->done;
   };
   auto wait = poll_fn(is_done);
-  co_await wait;
+  task::Inherited<decltype(wait)&> at_caller(wait);
+  co_await at_caller;
   co_return state->result.take();
 }
 
