@@ -15,78 +15,13 @@
 #include "taskscope/runtime/sync/notify.h"
 #include "taskscope/runtime/time/sleep.h"
 #include "taskscope/runtime/time/timeout.h"
+#include "taskscope/tests/support/recording_observer.h"
 
 using namespace taskscope::runtime;
 using namespace std::chrono_literals;
+using taskscope::tests::recording;
 
 namespace {
-
-struct Recording final : observe::Observer {
-  std::mutex mutex;
-  std::map<observe::TaskId, std::string> names;
-  std::map<observe::TaskId, observe::Outcome> outcomes;
-  std::map<observe::TaskId, int> started, ended, woken;
-  std::map<observe::TaskId, std::vector<observe::Wait>> waits;
-  std::map<observe::TaskId, std::vector<observe::Woken>> wakes;
-  std::map<observe::TaskId, std::vector<observe::BranchId>> cancelled;
-  std::uint64_t polls = 0, all_wakes = 0, spawned = 0;
-  bool time_went_back = false;
-  std::map<observe::WorkerId, observe::Ticks> last;
-
-  void on_task_spawned(const observe::TaskSpawned& task, observe::Ticks) noexcept override {
-    const std::lock_guard lock(mutex);
-    ++spawned;
-    names[task.task] = std::string(task.name);
-  }
-  void on_task_finished(const observe::TaskFinished& task, observe::Ticks) noexcept override {
-    const std::lock_guard lock(mutex);
-    outcomes[task.task] = task.outcome;
-  }
-  void on_poll_started(observe::TaskId task, observe::WorkerId worker,
-                       observe::Ticks ticks) noexcept override {
-    const std::lock_guard lock(mutex);
-    ++polls;
-    ++started[task];
-    check_time(worker, ticks);
-  }
-  void on_poll_ended(observe::TaskId task, observe::WorkerId worker, observe::Ticks ticks,
-                     observe::PollEnd, std::span<const observe::Wait> now) noexcept override {
-    const std::lock_guard lock(mutex);
-    ++ended[task];
-    check_time(worker, ticks);
-    if (!now.empty()) waits[task].assign(now.begin(), now.end());
-  }
-  void on_wait_cancelled(observe::TaskId task, observe::BranchId branch,
-                         observe::Ticks) noexcept override {
-    const std::lock_guard lock(mutex);
-    cancelled[task].push_back(branch);
-  }
-  void on_woken(const observe::Woken& wake, observe::Ticks) noexcept override {
-    const std::lock_guard lock(mutex);
-    ++all_wakes;
-    wakes[wake.task].push_back(wake);
-  }
-  void check_time(observe::WorkerId worker, observe::Ticks ticks) {
-    if (worker == observe::WorkerId::None) return;
-    if (ticks < last[worker]) time_went_back = true;
-    last[worker] = ticks;
-  }
-};
-
-Recording& recording() {
-  static Recording& only = []() -> Recording& {
-    auto& made = *new Recording;
-    REQUIRE(observe::set_observer(made));
-    return made;
-  }();
-  const std::lock_guard lock(only.mutex);
-  only.names.clear(), only.outcomes.clear(), only.started.clear(), only.ended.clear();
-  only.waits.clear(), only.wakes.clear(), only.cancelled.clear(), only.last.clear();
-  only.polls = only.all_wakes = only.spawned = 0;
-  only.time_went_back = false;
-  observe::set_mask(observe::kAllEvents);
-  return only;
-}
 
 Task<void> inner_sleep() { co_await time::sleep(24h); }
 Task<void> outer_sleep() { co_await inner_sleep(); }
