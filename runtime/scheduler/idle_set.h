@@ -15,9 +15,10 @@ namespace taskscope::runtime::scheduler {
 ///
 /// The lost wake-up that has to be excluded: a submitter pushes a task and sees nobody asleep,
 /// while the last worker looks into the empty queue and goes to sleep. Both sides write first and
-/// read after: what notify() and sleep() do, and the worker's last look, is seq_cst, and so is the
-/// push, or a fence stands behind it. Source   the counters and the rule are
-/// those of tokio's Idle, after Go's spinning Ms.
+/// read after, with seq_cst in between: the submitter pushes and then loads the state; the worker
+/// counts itself out and then looks. The changes of the state are relaxed: they carry no data, and
+/// these two are all the order there is between the state and the queues.
+/// Source   the counters and the rule are those of tokio's Idle, after Go's spinning Ms.
 class IdleSet {
  public:
   explicit IdleSet(std::uint32_t workers) : workers_(workers), state_(pack(workers, 0)) {
@@ -29,12 +30,13 @@ class IdleSet {
   /// After work was made visible by a seq_cst store, else after a seq_cst fence: the worker to
   /// unpark, or kNobody. It is counted as awake and searching.
   [[nodiscard]] std::uint32_t notify() noexcept {
+    // seq_cst: forbids that this load is done before the push is visible.
     if (!needs_another(state_.load(std::memory_order_seq_cst))) return kNobody;
     const std::lock_guard lock(mutex_);
     if (!needs_another(state_.load(std::memory_order_relaxed)) || sleepers_.empty()) return kNobody;
     const auto worker = sleepers_.back();
     sleepers_.pop_back();
-    state_.fetch_add(pack(1, 1), std::memory_order_seq_cst);
+    state_.fetch_add(pack(1, 1), std::memory_order_relaxed);
     return worker;
   }
 
@@ -43,10 +45,22 @@ class IdleSet {
     return needs_another(state_.load(std::memory_order_relaxed));
   }
 
+  /// The same, after work was made visible by anything less than a seq_cst store.
+  [[nodiscard]] std::uint32_t notify_after_fence() noexcept {
+    // seq_cst: forbids that the load in notify() is done before the work is visible.
+    fence(std::memory_order_seq_cst);
+    return notify();
+  }
+  /// Stands before a look at all queues that follows sleep() or stop_searching().
+  static void look_again() noexcept {
+    // seq_cst: forbids that the queues are read before this worker is counted out.
+    fence(std::memory_order_seq_cst);
+  }
+
   /// The worker goes to sleep; it has to look at all queues once more afterwards.
   void sleep(std::uint32_t worker, bool was_searching) noexcept {
     const std::lock_guard lock(mutex_);
-    state_.fetch_sub(pack(1, was_searching ? 1 : 0), std::memory_order_seq_cst);
+    state_.fetch_sub(pack(1, was_searching ? 1 : 0), std::memory_order_relaxed);
     sleepers_.push_back(worker);
   }
   /// Still asleep as far as everybody else is concerned?
@@ -70,7 +84,7 @@ class IdleSet {
       if (sleeper != worker) continue;
       sleeper = sleepers_.back();
       sleepers_.pop_back();
-      state_.fetch_add(pack(1, 0), std::memory_order_seq_cst);
+      state_.fetch_add(pack(1, 0), std::memory_order_relaxed);
       return true;
     }
     return false;
@@ -80,12 +94,12 @@ class IdleSet {
   [[nodiscard]] bool try_search() noexcept {
     const auto state = state_.load(std::memory_order_relaxed);
     if (2 * searching(state) >= workers_) return false;
-    state_.fetch_add(pack(0, 1), std::memory_order_seq_cst);
+    state_.fetch_add(pack(0, 1), std::memory_order_relaxed);
     return true;
   }
   /// Found work. True: it was the last searcher, and has to notify another.
   [[nodiscard]] bool stop_searching() noexcept {
-    return searching(state_.fetch_sub(pack(0, 1), std::memory_order_seq_cst)) == 1;
+    return searching(state_.fetch_sub(pack(0, 1), std::memory_order_relaxed)) == 1;
   }
 
   [[nodiscard]] std::uint32_t awake() const noexcept {

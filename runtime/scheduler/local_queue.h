@@ -24,16 +24,13 @@ class LocalQueue {
 
  public:
   [[nodiscard]] std::size_t size() const noexcept {
-    // Relaxed: a moment's estimate.
+    // Relaxed: a moment's estimate. Behind IdleSet::look_again a thread sees what was pushed by
+    // whoever did not see it go to sleep.
     const auto head = head_.load(std::memory_order_relaxed);
     const auto tail = tail_.load(std::memory_order_relaxed);
     return tail > head ? static_cast<std::size_t>(tail - head) : 0;
   }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-  /// For who has just gone to sleep; see IdleSet.
-  [[nodiscard]] bool empty_in_order() const noexcept {
-    return tail_.load(std::memory_order_seq_cst) <= head_.load(std::memory_order_relaxed);
-  }
 
   /// False when full. kPublished seq_cst: for a pusher that then asks who sleeps; see IdleSet.
   template <std::memory_order kPublished = std::memory_order_release>
@@ -51,8 +48,8 @@ class LocalQueue {
     const auto tail = tail_.load(std::memory_order_relaxed);  // own index
     while (head != tail) {
       Item* item = slot(head).load(std::memory_order_relaxed);
-      // Release: pairs with push's acquire, as a thief's claim does.
-      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_acq_rel,
+      // Relaxed: the owner reads what it wrote itself, and only the owner writes slots anew.
+      if (head_.compare_exchange_weak(head, head + 1, std::memory_order_relaxed,
                                       std::memory_order_relaxed)) {
         return item;
       }
@@ -71,7 +68,8 @@ class LocalQueue {
 
   /// Takes up to half of what is there (at least one), at most out_size. Returns how many.
   [[nodiscard]] std::size_t steal(Item** out, std::size_t out_size) noexcept {
-    auto head = head_.load(std::memory_order_acquire);
+    // Relaxed, also below: an old head makes the claim fail, whatever was copied.
+    auto head = head_.load(std::memory_order_relaxed);
     for (;;) {
       const auto tail = tail_.load(std::memory_order_acquire);  // pairs with (W)
       if (tail <= head) return 0;
@@ -80,8 +78,9 @@ class LocalQueue {
       for (std::size_t i = 0; i < count; ++i) {
         out[i] = slot(head + i).load(std::memory_order_relaxed);
       }
-      if (head_.compare_exchange_weak(head, head + count, std::memory_order_acq_rel,
-                                      std::memory_order_acquire)) {
+      // Release: pairs with push's acquire.
+      if (head_.compare_exchange_weak(head, head + count, std::memory_order_release,
+                                      std::memory_order_relaxed)) {
         return count;
       }
     }

@@ -222,14 +222,14 @@ void Scheduler::submit(task::Header* task) noexcept {
 }
 
 void Scheduler::notify_one() noexcept {
-  fence(std::memory_order_seq_cst);  // see IdleSet
-  notify_one_published();
+  const auto worker = idle_.notify_after_fence();
+  if (worker != IdleSet::kNobody) workers_[worker]->unpark();
 }
 
 bool Scheduler::anything_queued() const noexcept {
-  fence(std::memory_order_seq_cst);  // the injection queue is not seq_cst itself
+  IdleSet::look_again();
   bool any = injection_.size() != 0;
-  for (const auto& worker : workers_) any = any || !worker->queue_.empty_in_order();
+  for (const auto& worker : workers_) any = any || !worker->queue_.empty();
   return any;
 }
 

@@ -72,13 +72,14 @@ class State {
   }
 
   /// Wakes. True: the caller has to queue the task.
-  /// Release: publishes what the waker wrote before; acquire for the queueing that may follow.
+  /// Release: publishes what the waker wrote before; acquire for the queueing that may follow,
+  /// which uses the task's link after the last owner did: pairs with to_idle's release.
   [[nodiscard]] bool to_scheduled() noexcept {
     const auto before = word_.fetch_or(kScheduled, std::memory_order_acq_rel);
     return (before & (kScheduled | kRunning | kComplete)) == 0;
   }
 
-  /// Asks for the end. True: the caller has to queue the task.
+  /// Asks for the end. True: the caller has to queue the task. Orders as in to_scheduled.
   [[nodiscard]] bool to_cancelled() noexcept {
     auto before = word_.load(std::memory_order_relaxed);
     do {
@@ -142,12 +143,14 @@ class State {
   }
 
  private:
+  // Release: publishes the slot to the completing thread. Acquire, if that came first: pairs with
+  // to_complete; the result may be read.
   [[nodiscard]] Joined change_unless_complete(std::uint64_t set, std::uint64_t clear) noexcept {
     auto before = word_.load(std::memory_order_acquire);
     do {
       if ((before & kComplete) != 0) return Joined::Complete;
     } while (!word_.compare_exchange_weak(before, (before | set) & ~clear,
-                                          std::memory_order_acq_rel, std::memory_order_acquire));
+                                          std::memory_order_release, std::memory_order_acquire));
     return Joined::Registered;
   }
 
