@@ -13,6 +13,7 @@
 #else
 #include <atomic>
 #include <mutex>
+#include <shared_mutex>
 #include <thread>
 
 namespace taskscope::runtime {
@@ -22,6 +23,7 @@ using Atomic = std::atomic<T>;
 /// A lock of threads, as opposed to sync::Mutex; for locks around which or in which words are
 /// shared.
 using ThreadMutex = std::mutex;
+using ThreadSharedMutex = std::shared_mutex;
 
 inline void fence(std::memory_order order) noexcept { std::atomic_thread_fence(order); }
 /// Between two looks at a word that another thread is about to change.

@@ -425,10 +425,7 @@ void Scheduler::timer_inserted(time::Timers& timers, std::uint64_t deadline_ns) 
   wake_driver_before(deadline_ns);
 }
 void Scheduler::wake_driver_before(std::uint64_t deadline_ns) noexcept {
-  // seq_cst on both sides: the sleeper publishes its deadline and then reads the wheels; this
-  // thread has written the wheel and now reads the sleeper's deadline. One of them sees the other.
-  const auto sleeps_until_ns = driver_deadline_ns_.load(std::memory_order_seq_cst);
-  if (sleeps_until_ns != 0 && deadline_ns < sleeps_until_ns) driver_.unpark();
+  if (driver_deadline_.sleeps_beyond(deadline_ns)) driver_.unpark();
 }
 
 bool Scheduler::begin_watch(std::uint32_t worker) noexcept {
@@ -457,7 +454,7 @@ void Scheduler::end_watch(std::uint32_t worker) noexcept {
   fence(std::memory_order_seq_cst);
   auto watcher = watcher_.load(std::memory_order_relaxed);
   if (watcher == IdleSet::kNobody) {
-    if (const auto until_ns = driver_deadline_ns_.load(std::memory_order_seq_cst); until_ns != 0) {
+    if (const auto until_ns = driver_deadline_.load(); until_ns != 0) {
       // It sleeps on an event, not on its word. Unless it wakes soon anyway, it has to sleep anew.
       if (until_ns > observe::monotonic_ns() + kWatchNs) driver_.unpark();
       return;

@@ -13,6 +13,7 @@
 #include "taskscope/runtime/blocking/pool.h"
 #include "taskscope/runtime/io/driver.h"
 #include "taskscope/runtime/observe/inspector.h"
+#include "taskscope/runtime/scheduler/driver_deadline.h"
 #include "taskscope/runtime/scheduler/idle_set.h"
 #include "taskscope/runtime/scheduler/injection_queue.h"
 #include "taskscope/runtime/scheduler/registry.h"
@@ -132,7 +133,7 @@ class Scheduler final : public observe::Inspector {
   std::mutex driver_mutex_;  ///< held by the worker that polls the driver
   io::Driver driver_;
   /// What the worker in the driver sleeps until; 0: nobody sleeps there. Written by that worker.
-  Atomic<std::uint64_t> driver_deadline_ns_{0};
+  DriverDeadline driver_deadline_;
   blocking::Pool pool_;
   /// The sleeping worker that keeps watch (see worker.cpp), kNobody for none; taken and given back
   /// by itself.

@@ -308,26 +308,25 @@ void Worker::sleep_until_woken() {
     if (park_word_.compare_exchange_strong(expected, kInDriver, std::memory_order_acq_rel)) {
       // Who sits in the driver watches by its deadline, not by sleeping on its word.
       scheduler_.give_up_watch(index_);
-      // Published before the deadlines are read, and before anybody is looked at: see
-      // timer_inserted() and end_watch().
-      scheduler_.driver_deadline_ns_.store(kForever, std::memory_order_seq_cst);
-      fence(std::memory_order_seq_cst);
+      // Before the deadlines are read, and before anybody is looked at: see timer_inserted() and
+      // end_watch().
+      scheduler_.driver_deadline_.begin();
       const bool others_work = scheduler_.idle_.awake() > 0;
       const std::uint64_t deadline_ns = scheduler_.next_deadline_ns();
       const std::uint64_t now_ns = observe::monotonic_ns();
       std::int64_t timeout_ns = -1;
       if (deadline_ns != kForever) {
-        scheduler_.driver_deadline_ns_.store(deadline_ns, std::memory_order_relaxed);
+        scheduler_.driver_deadline_.set(deadline_ns);
         timeout_ns = deadline_ns > now_ns ? static_cast<std::int64_t>(deadline_ns - now_ns) : 0;
       }
       // With nobody to keep watch the one in the driver does.
       if (others_work && (timeout_ns < 0 || timeout_ns > static_cast<std::int64_t>(kWatchNs)) &&
           !scheduler_.is_watched()) {
         timeout_ns = static_cast<std::int64_t>(kWatchNs);
-        scheduler_.driver_deadline_ns_.store(now_ns + kWatchNs, std::memory_order_relaxed);
+        scheduler_.driver_deadline_.set(now_ns + kWatchNs);
       }
       scheduler_.driver_.poll(timeout_ns, batch);
-      scheduler_.driver_deadline_ns_.store(0, std::memory_order_relaxed);
+      scheduler_.driver_deadline_.end();
     }
     park_word_.exchange(kAwake, std::memory_order_acq_rel);
     scheduler_.driver_mutex_.unlock();

@@ -8,7 +8,7 @@ namespace taskscope::runtime::sync {
 /// One lock for the shape of a whole tree: a token dies, or is cancelled with all below it, while
 /// nobody else changes anything. It is taken before the lock of a token, never after.
 struct TokenCore::Tree {
-  std::mutex mutex;
+  ThreadMutex mutex;
 };
 
 TokenCore::TokenCore(std::shared_ptr<TokenCore> parent, const char* name, Site site)

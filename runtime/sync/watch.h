@@ -131,7 +131,7 @@ class Channel final : public ChannelCore {
     return true;
   }
 
-  std::shared_mutex value_mutex_;
+  ThreadSharedMutex value_mutex_;
   T value_;  // under value_mutex_
 };
 
@@ -150,7 +150,7 @@ class [[nodiscard]] Ref {
   explicit Ref(Channel<T>& channel) : lock_(channel.value_mutex_), value_(channel.value_) {}
   /// With the lock held no newer version comes.
   Ref(Channel<T>& channel, std::uint64_t& seen) : Ref(channel) { seen = channel.version(); }
-  std::shared_lock<std::shared_mutex> lock_;
+  std::shared_lock<ThreadSharedMutex> lock_;
   const T& value_;
 };
 

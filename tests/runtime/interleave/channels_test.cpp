@@ -1,0 +1,181 @@
+// The channels in every interleaving: each message comes once and whole, and who waits for one, for
+// a place or for the end is told.
+
+#include <memory>
+#include <optional>
+
+#include "taskscope/runtime/sync/mpsc.h"
+#include "taskscope/runtime/sync/oneshot.h"
+#include "taskscope/runtime/sync/watch.h"
+#include "workers.h"
+
+using namespace taskscope::interleave;
+using namespace taskscope::runtime;
+namespace mpsc = sync::mpsc;
+namespace oneshot = sync::oneshot;
+namespace watch = sync::watch;
+
+namespace {
+
+using Message = Tracked<int>;
+
+Task<void> receive_all(mpsc::Receiver<Message> receiver, int expected) {
+  int sum = 0;
+  for (;;) {
+    auto message = co_await receiver.recv();
+    if (!message) break;
+    sum = 10 * sum + message->read();
+  }
+  check(sum == expected, "all that was sent, in order");
+}
+Task<void> receive_one(mpsc::Receiver<Message> receiver) {
+  auto message = co_await receiver.recv();
+  if (message) check(message->read() == 1, "the first");
+}
+Task<void> send_two(mpsc::Sender<Message> sender) {
+  const auto first = co_await sender.send(Message(1));
+  const auto second = co_await sender.send(Message(2));
+  static_cast<void>(first.has_value() && second.has_value());
+}
+
+/// A thread sends and goes; the receiver may sleep at any point of it.
+void thread_sends() {
+  Workers workers;
+  auto [sender, receiver] = mpsc::unbounded_channel<Message>();
+  workers.spawn(receive_all(std::move(receiver), 12)).detach();
+  auto sending = std::make_optional(std::move(sender));
+  threads([&] { workers.work(); },
+          [&] {
+            check(sending->send(Message(1)).has_value(), "open");
+            check(sending->send(Message(2)).has_value(), "open");
+            sending.reset();
+          });
+}
+/// The last of two senders to go closes the channel, and all that both have done is seen.
+void senders_go() {
+  Workers workers;
+  auto [sender, receiver] = mpsc::unbounded_channel<Message>();
+  workers.spawn(receive_all(std::move(receiver), 0)).detach();
+  auto first = std::make_optional(std::move(sender));
+  auto second = first;
+  threads([&] { workers.work(); }, [&] { first.reset(); }, [&] { second.reset(); });
+}
+/// What a sender did before it went is seen by who finds the channel ended without waiting.
+void end_is_seen() {
+  auto [sender, receiver] = mpsc::unbounded_channel<Message>();
+  auto first = std::make_optional(std::move(sender));
+  auto second = first;
+  Tracked<int> one, two;
+  threads(
+      [&] {
+        one.write(1);
+        first.reset();
+      },
+      [&] {
+        two.write(1);
+        second.reset();
+      },
+      [&] {
+        const auto got = receiver.try_recv();
+        if (!got.has_value() && got.error() == mpsc::TryRecvError::Disconnected)
+          check(one.read() + two.read() == 2, "both were through");
+      });
+}
+/// One place: the sender waits for the receiver and the receiver for the sender.
+void bounded() {
+  Workers workers;
+  auto [sender, receiver] = mpsc::channel<Message>(1);
+  workers.spawn(receive_all(std::move(receiver), 12)).detach();
+  workers.spawn(send_two(std::move(sender))).detach();
+  threads([&] { workers.work(); }, [&] { workers.work(); });
+}
+/// The receiver takes one and goes while the sender waits for a place.
+void receiver_goes() {
+  Workers workers;
+  auto [sender, receiver] = mpsc::channel<Message>(1);
+  workers.spawn(receive_one(std::move(receiver))).detach();
+  workers.spawn(send_two(std::move(sender))).detach();
+  threads([&] { workers.work(); }, [&] { workers.work(); });
+}
+/// A weak sender becomes a strong one while the last strong one goes.
+void upgrade() {
+  Workers workers;
+  auto [sender, receiver] = mpsc::unbounded_channel<Message>();
+  auto weak = sender.downgrade();
+  auto strong = std::make_optional(std::move(sender));
+  bool upgraded = false;
+  int got = 0;
+  threads([&] { strong.reset(); },
+          [&] {
+            if (auto again = weak.upgrade()) {
+              upgraded = true;
+              check(again->send(Message(1)).has_value(), "open");
+            }
+          });
+  while (receiver.try_recv().has_value()) ++got;
+  check(got == (upgraded ? 1 : 0), "what was sent is there");
+}
+
+Part mpsc_channels() {
+  return {.files = {"sync/channel.h", "sync/channel.cpp", "sync/mpsc.h"},
+          .cases = {{"a thread sends", thread_sends, {.preemptions = 3}},
+                    {"senders go", senders_go, {.preemptions = 3}},
+                    {"the end is seen", end_is_seen},
+                    {"one place", bounded, {.preemptions = 1}},
+                    {"the receiver goes", receiver_goes, {.preemptions = 1}},
+                    {"upgrade", upgrade}}};
+}
+
+Task<void> receive_answer(oneshot::Receiver<Message> receiver, bool expected) {
+  auto got = co_await receiver.recv();
+  check(got.has_value() == expected, "sent or not");
+  if (got.has_value()) check(got->read() == 7, "the message");
+}
+template <bool kSends>
+void one_message() {
+  Workers workers;
+  auto [sender, receiver] = oneshot::channel<Message>();
+  workers.spawn(receive_answer(std::move(receiver), kSends)).detach();
+  auto sending = std::make_optional(std::move(sender));
+  threads([&] { workers.work(); },
+          [&] {
+            if (kSends) check(sending->send(Message(7)).has_value(), "open");
+            sending.reset();
+          });
+}
+
+Task<void> see_changes(watch::Receiver<int> receiver, Tracked<int>* before) {
+  for (;;) {
+    const auto changed = co_await receiver.changed();
+    if (!changed.has_value()) break;
+    check(before->read() == 1, "done before it was sent");
+  }
+  check(receiver.get_and_update() == 1, "the last value");
+}
+void watched() {
+  Workers workers;
+  Tracked<int> before;
+  auto [sender, receiver] = watch::channel<int>(0);
+  workers.spawn(see_changes(std::move(receiver), &before)).detach();
+  auto sending = std::make_optional(std::move(sender));
+  threads([&] { workers.work(); },
+          [&] {
+            before.write(1);
+            sending->send_replace(1);
+            sending.reset();
+          });
+}
+
+Part others() {
+  return {.files = {"sync/oneshot.h", "sync/oneshot.cpp", "sync/watch.h", "sync/watch.cpp"},
+          .cases = {{"oneshot: sends", one_message<true>, {.preemptions = 4}},
+                    {"oneshot: goes", one_message<false>, {.preemptions = 4}},
+                    {"watch", watched, {.preemptions = 3}}}};
+}
+
+}  // namespace
+
+TEST_CASE("interleavings: mpsc") { check_cases(mpsc_channels()); }
+TEST_CASE("interleavings: every order of mpsc is needed") { check_orders(mpsc_channels()); }
+TEST_CASE("interleavings: oneshot and watch") { check_cases(others()); }
+TEST_CASE("interleavings: every order of oneshot and watch is needed") { check_orders(others()); }
