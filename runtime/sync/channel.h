@@ -141,6 +141,13 @@ class ChannelCore : public Waitable {
   ~ChannelCore() = default;
 
   [[nodiscard]] bool has_room() const noexcept { return queued_ + reserved_ < capacity_; }
+  /// A message can be sent, or received, and that is all there is to do: nobody waits for it.
+  [[nodiscard]] bool is_quiet_for_sender() const noexcept {
+    return receivings_.empty() && has_room() && !closed_;
+  }
+  [[nodiscard]] bool is_quiet_for_receiver() const noexcept {
+    return free_messages() != 0 && sendings_.empty() && receivings_.empty();
+  }
   [[nodiscard]] std::size_t free_messages() const noexcept { return queued_ - promised_; }
   /// Nothing comes any more; what is promised is not here for the asker.
   [[nodiscard]] bool ended() const noexcept {

@@ -102,7 +102,11 @@ class Channel final : public ChannelCore {
     explicit SendingBase(Channel& channel) noexcept
         : WaitNode(channel, observe::WaitOp::Send), channel_(channel) {}
     ~SendingBase() {
-      if (withdraw()) channel_.give_back_slot();
+      if (this->is_open()) [[unlikely]]
+        give_up();
+    }
+    void give_up() noexcept {
+      if (this->withdraw()) channel_.give_back_slot();
     }
     /// Locked. True: a place is reserved, or the channel is closed.
     [[nodiscard]] bool reserve_now() noexcept {
@@ -121,15 +125,15 @@ class Channel final : public ChannelCore {
         return this->settled();
       Channel& channel = this->channel_;
       channel.used_by_sender();
-      task::WakeBatch batch;
-      const std::lock_guard guard(channel.lock_);
-      if (channel.closed_ || !channel.has_room() || channel.ring_.full()) {
-        // Where the ring has to grow, await_resume does it: it may throw.
-        return this->reserve_now();
+      channel.lock_.lock();
+      if (channel.is_quiet_for_sender() && !channel.ring_.full()) [[likely]] {
+        channel.ring_.push(std::move(*message_));
+        ++channel.queued_;
+        channel.lock_.unlock();
+        message_.reset();
+        return true;
       }
-      channel.push(std::move(*message_), batch);
-      message_.reset();
-      return true;
+      return send_slowly();
     }
     Result<void, SendError> await_resume() {
       if (!message_) return {};
@@ -146,6 +150,19 @@ class Channel final : public ChannelCore {
 
    private:
     friend Sender<T>;
+    /// Locked before; somebody waits, or there is no room, or it is closed.
+    [[gnu::noinline]] bool send_slowly() noexcept {
+      Channel& channel = this->channel_;
+      task::WakeBatch batch;
+      const std::lock_guard guard(channel.lock_, std::adopt_lock);
+      if (channel.closed_ || !channel.has_room() || channel.ring_.full()) {
+        // Where the ring has to grow, await_resume does it: it may throw.
+        return this->reserve_now();
+      }
+      channel.push(std::move(*message_), batch);
+      message_.reset();
+      return true;
+    }
     Sending(Channel& channel, T&& message) noexcept
         : SendingBase(channel), message_(std::move(message)) {}
     std::optional<T> message_;  // until it is in the channel
@@ -189,7 +206,11 @@ class Channel final : public ChannelCore {
     explicit ReceivingBase(Channel& channel) noexcept
         : WaitNode(channel, observe::WaitOp::Recv), channel_(channel) {}
     ~ReceivingBase() {
-      if (withdraw()) channel_.give_back_message();
+      if (this->is_open()) [[unlikely]]
+        give_up();
+    }
+    void give_up() noexcept {
+      if (this->withdraw()) channel_.give_back_message();
     }
     Channel& channel_;
   };
@@ -199,27 +220,41 @@ class Channel final : public ChannelCore {
     [[nodiscard]] bool await_ready() noexcept {
       if (this->waited()) [[unlikely]]
         return this->settled();
-      this->channel_.used_by_receiver();
-      task::WakeBatch batch;
-      std::unique_lock lock(this->channel_.lock_);
-      if (!receive_now()) return this->channel_.ended();
-      this->channel_.freed(1, lock, batch);
-      return true;
+      Channel& channel = this->channel_;
+      channel.used_by_receiver();
+      channel.lock_.lock();
+      if (channel.is_quiet_for_receiver()) [[likely]] {
+        --channel.queued_;
+        message_.emplace(channel.ring_.pop());
+        channel.lock_.unlock();
+        return true;
+      }
+      return receive_slowly();
     }
     [[nodiscard]] std::optional<T> await_resume() noexcept {
-      if (this->take_grant()) {
-        task::WakeBatch batch;
-        std::unique_lock lock(this->channel_.lock_);
-        --this->channel_.promised_;
-        static_cast<void>(receive_now());
-        this->channel_.freed(1, lock, batch);
-      }
+      if (this->is_open()) take_promised();
       return std::move(message_);
     }
 
    private:
     friend Receiver<T>;
     using ReceivingBase::ReceivingBase;
+    /// Locked before; somebody waits, or nothing is there.
+    [[gnu::noinline]] bool receive_slowly() noexcept {
+      task::WakeBatch batch;
+      std::unique_lock lock(this->channel_.lock_, std::adopt_lock);
+      if (!receive_now()) return this->channel_.ended();
+      this->channel_.freed(1, lock, batch);
+      return true;
+    }
+    void take_promised() noexcept {
+      if (!this->take_grant()) return;
+      task::WakeBatch batch;
+      std::unique_lock lock(this->channel_.lock_);
+      --this->channel_.promised_;
+      static_cast<void>(receive_now());
+      this->channel_.freed(1, lock, batch);
+    }
     bool receive_now() noexcept {
       if (this->channel_.free_messages() == 0) return false;
       message_.emplace(this->channel_.pop());

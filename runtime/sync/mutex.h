@@ -68,13 +68,17 @@ class MutexCore final : public Waitable {
     Locking(MutexCore& core, bool certain) noexcept
         : WaitNode(core, observe::WaitOp::Lock), core_(core), certain_(certain) {}
     ~Locking() {
-      if (withdraw()) core_.unlock();
+      if (is_open()) [[unlikely]]
+        give_up();
     }
 
    private:
     friend MutexCore;
     [[nodiscard]] bool start(task::PromiseBase& awaiting) noexcept;
     [[nodiscard]] bool granted_before() noexcept;
+    void give_up() noexcept {
+      if (withdraw()) core_.unlock();
+    }
 
     MutexCore& core_;
     const bool certain_;

@@ -76,6 +76,9 @@ class WaitNode : public task::FireWaiter {
 
   /// Entered a line and the await is not over. Owner only.
   [[nodiscard]] bool waited() const noexcept { return list_ != nullptr; }
+  /// In line, or with a grant that nobody took: what a destructor looks at, so that an await that
+  /// did not wait leaves at once. Owner only.
+  [[nodiscard]] bool is_open() const noexcept { return list_ != nullptr || granted_; }
   /// For a node that waited: left the line since. Owner only; takes the lock.
   [[nodiscard]] bool settled() const noexcept;
 

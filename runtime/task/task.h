@@ -143,7 +143,7 @@ class Budgeted final : public Waiter {
       leaf_.abandon();
   }
 
-  [[nodiscard]] bool await_ready() noexcept {
+  [[nodiscard, gnu::always_inline]] bool await_ready() noexcept {
     Header& task = *promise_.branch()->task;
     if (task.budget == 0) [[unlikely]] {
       deferred_ = true;
