@@ -57,6 +57,13 @@ class LocalQueue {
     return nullptr;
   }
 
+  /// What pop() will return after some others, as it looks now; null when there are fewer.
+  [[nodiscard]] Item* ahead(std::size_t others) noexcept {  // owner only
+    const auto at = head_.load(std::memory_order_relaxed) + others;
+    return at < tail_.load(std::memory_order_relaxed) ? slot(at).load(std::memory_order_relaxed)
+                                                      : nullptr;
+  }
+
   /// pop() of a queue from which nobody ever steals.
   [[nodiscard]] Item* pop_alone() noexcept {  // owner only
     const auto head = head_.load(std::memory_order_relaxed);

@@ -180,7 +180,12 @@ void Scheduler::adopt(task::Header& task, const task::BodyOps& ops, const SpawnO
     if (entered == Registry::Entered::OutOfMemory) throw std::bad_alloc();
     return;
   }
-  if (task.kind == observe::TaskKind::Task) submit(&task);
+  if (task.kind != observe::TaskKind::Task) return;
+  if (worker != nullptr) {
+    worker->submit(&task);
+  } else {
+    submit(&task);
+  }
 }
 
 void Scheduler::report_spawned(const task::Header& task) const noexcept {

@@ -65,7 +65,13 @@ class Worker {
   static constexpr std::uint64_t kNotCarried = ~std::uint64_t{0} - 1;
 
   [[nodiscard]] task::Header* take_lifo() noexcept;
-  [[nodiscard]] task::Header* pop() noexcept { return alone_ ? queue_.pop_alone() : queue_.pop(); }
+  [[nodiscard]] task::Header* pop() noexcept {
+    task::Header* const task = alone_ ? queue_.pop_alone() : queue_.pop();
+    // By the time it has its turn it is here: a task that waited long is in no cache, and one that
+    // was stolen is in another core's.
+    if (const task::Header* const next = queue_.ahead(1)) next->prefetch();
+    return task;
+  }
   [[nodiscard]] task::Header* next_task();
   [[nodiscard]] task::Header* take_injected(std::size_t limit);
   [[nodiscard]] task::Header* search();

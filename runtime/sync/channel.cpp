@@ -50,16 +50,16 @@ bool ChannelCore::is_closed() noexcept {
 
 std::size_t ChannelCore::capacity() noexcept {
   const std::lock_guard guard(lock_);
-  return capacity_ - queued_ - reserved_;
+  return capacity_ - queued() - reserved_;
 }
 
 std::size_t ChannelCore::length() noexcept {
   const std::lock_guard guard(lock_);
-  return queued_;
+  return queued();
 }
 
 void ChannelCore::pushed(task::WakeBatch& batch) noexcept {
-  ++queued_;
+  set_queued(queued() + 1);
   if (receivings_.empty()) return;
   ++promised_;
   receivings_.wake(*receivings_.front(), true, batch);
@@ -97,7 +97,7 @@ void ChannelCore::describe(observe::ResourceView& view,
   bool closed = false;
   {
     const std::lock_guard guard(lock_);
-    queued = queued_;
+    queued = this->queued();
     reserved = reserved_;
     closed = closed_;
     view.waiters = sendings_.size() + receivings_.size() + closings_.size();

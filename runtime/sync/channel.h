@@ -140,7 +140,11 @@ class ChannelCore : public Waitable {
   ChannelCore(std::size_t capacity, const char* type, const char* name, Site site);
   ~ChannelCore() = default;
 
-  [[nodiscard]] bool has_room() const noexcept { return queued_ + reserved_ < capacity_; }
+  [[nodiscard]] std::size_t queued() const noexcept {
+    return queued_.load(std::memory_order_relaxed);
+  }
+  void set_queued(std::size_t count) noexcept { queued_.store(count, std::memory_order_relaxed); }
+  [[nodiscard]] bool has_room() const noexcept { return queued() + reserved_ < capacity_; }
   /// A message can be sent, or received, and that is all there is to do: nobody waits for it.
   [[nodiscard]] bool is_quiet_for_sender() const noexcept {
     return receivings_.empty() && has_room() && !closed_;
@@ -148,7 +152,7 @@ class ChannelCore : public Waitable {
   [[nodiscard]] bool is_quiet_for_receiver() const noexcept {
     return free_messages() != 0 && sendings_.empty() && receivings_.empty();
   }
-  [[nodiscard]] std::size_t free_messages() const noexcept { return queued_ - promised_; }
+  [[nodiscard]] std::size_t free_messages() const noexcept { return queued() - promised_; }
   /// Nothing comes any more; what is promised is not here for the asker.
   [[nodiscard]] bool ended() const noexcept {
     return free_messages() == 0 && reserved_ == 0 &&
@@ -162,7 +166,7 @@ class ChannelCore : public Waitable {
   void give_back_message() noexcept;
 
   const std::size_t capacity_;
-  std::size_t queued_ = 0;
+  Atomic<std::size_t> queued_{0};  // written with the lock held; read without it as an estimate
   std::size_t reserved_ = 0;
   std::size_t promised_ = 0;
   bool closed_ = false;         // by the receiver

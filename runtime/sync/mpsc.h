@@ -84,7 +84,7 @@ class Channel final : public ChannelCore {
     const Ring<T> dropped = [this] {
       const std::lock_guard guard(lock_);
       receiver_gone_ = true;
-      queued_ = 0;
+      set_queued(0);
       return std::move(ring_);
     }();
   }
@@ -128,7 +128,7 @@ class Channel final : public ChannelCore {
       channel.lock_.lock();
       if (channel.is_quiet_for_sender() && !channel.ring_.full()) [[likely]] {
         channel.ring_.push(std::move(*message_));
-        ++channel.queued_;
+        channel.set_queued(channel.queued() + 1);
         channel.lock_.unlock();
         message_.reset();
         return true;
@@ -222,9 +222,11 @@ class Channel final : public ChannelCore {
         return this->settled();
       Channel& channel = this->channel_;
       channel.used_by_receiver();
+      // Where nothing seems to be, await_suspend looks again, under the lock that it takes anyway.
+      if (channel.queued() == 0) return false;
       channel.lock_.lock();
       if (channel.is_quiet_for_receiver()) [[likely]] {
-        --channel.queued_;
+        channel.set_queued(channel.queued() - 1);
         message_.emplace(channel.ring_.pop());
         channel.lock_.unlock();
         return true;
@@ -316,7 +318,7 @@ class Channel final : public ChannelCore {
   }
   /// Locked; the caller tells `freed`.
   [[nodiscard]] T pop() noexcept {
-    --queued_;
+    set_queued(queued() - 1);
     return ring_.pop();
   }
 

@@ -129,6 +129,13 @@ class alignas(16) Header {
     return static_cast<Header*>(body)[-1];
   }
 
+  /// Has what a poll touches first fetched: the header and the start of the frame.
+  void prefetch() const noexcept {
+    constexpr std::size_t kLine = 64;
+    for (std::size_t at = 0; at < sizeof(Header) + kLine; at += kLine)
+      __builtin_prefetch(reinterpret_cast<const char*>(this) + at, 1);
+  }
+
   void add_reference() noexcept { state.add_reference(); }
   void drop_reference() noexcept;
   /// Nobody refers to it any more.
