@@ -24,29 +24,7 @@ std::shared_ptr<scheduler::Scheduler> start(scheduler::Config config) {
 Handle::Handle(std::shared_ptr<scheduler::Scheduler> scheduler) noexcept
     : scheduler_(std::move(scheduler)) {}
 
-RuntimeMetrics Handle::metrics() const {
-  RuntimeMetrics metrics;
-  const auto view = scheduler_->runtime();
-  metrics.live_tasks = view.live_tasks;
-  metrics.spawned_tasks = view.spawned_tasks;
-  metrics.finished_tasks = scheduler_->count_finished();
-  metrics.polls = scheduler_->count_polls();
-  metrics.wakes = scheduler_->count_wakes();
-  metrics.remote_schedules = view.remote_schedules;
-  metrics.injection_depth = view.injection_depth;
-  metrics.blocking_threads = view.blocking_threads;
-  metrics.blocking_idle = view.blocking_idle;
-  metrics.blocking_queue = view.blocking_queue;
-  metrics.io_registrations = view.io_registrations;
-  metrics.io_readiness = view.io_readiness;
-  struct Collect final : observe::WorkerVisitor {
-    explicit Collect(std::vector<observe::WorkerView>& into) : workers(into) {}
-    void visit(const observe::WorkerView& worker) override { workers.push_back(worker); }
-    std::vector<observe::WorkerView>& workers;
-  } collect(metrics.workers);
-  scheduler_->visit_workers(collect);
-  return metrics;
-}
+RuntimeMetrics Handle::metrics() const { return scheduler_->metrics(); }
 
 Runtime::Runtime() : Runtime(Builder::multi_thread().build()) {}
 Runtime::Runtime(std::shared_ptr<scheduler::Scheduler> scheduler) noexcept
@@ -83,7 +61,8 @@ Runtime Builder::build() const {
   return Runtime(start({.workers = workers,
                         .max_blocking_threads = max_blocking_,
                         .thread_name = thread_name_,
-                        .event_interval = event_interval_}));
+                        .event_interval = event_interval_,
+                        .histograms = histograms_.scales()}));
 }
 
 namespace task {

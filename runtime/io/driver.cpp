@@ -64,11 +64,15 @@ Result<RegistrationHandle, std::error_code> Registration::make(
   const int number = fd.get();
   RegistrationHandle registration(new (std::nothrow) Registration(core, std::move(fd), initial));
   if (!registration) return std::make_error_code(std::errc::not_enough_memory);
-  core->registrations.fetch_add(1, std::memory_order_relaxed);
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = registration.get();
-  if (::epoll_ctl(core->epoll.get(), EPOLL_CTL_ADD, number, &event) != 0) return last_error();
+  if (::epoll_ctl(core->epoll.get(), EPOLL_CTL_ADD, number, &event) != 0) {
+    const auto error = last_error();
+    delete registration.release();  // it was never registered, so there is nothing to drop
+    return error;
+  }
+  core->registered.fetch_add(1, std::memory_order_relaxed);
   return registration;
 }
 
@@ -88,9 +92,9 @@ void Registration::clear(std::uint64_t seen, std::uint64_t bits) noexcept {
 void Registration::drop() noexcept {
   assert(first_[0] == nullptr && first_[1] == nullptr && "a descriptor is closed while waited for");
   const auto core = std::move(core_);
-  core->registrations.fetch_sub(1, std::memory_order_relaxed);
+  // Release: pairs with registrations(), which never sees more gone than came.
+  core->deregistered.fetch_add(1, std::memory_order_release);
   // Closing alone is not enough: a descriptor that was duplicated or inherited stays registered.
-  // Fails only where registering failed.
   ::epoll_ctl(core->epoll.get(), EPOLL_CTL_DEL, fd_.get(), nullptr);
   fd_.reset();
   {

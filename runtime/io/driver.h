@@ -90,7 +90,8 @@ namespace detail {
 /// What registrations share with their driver, and keep when it is gone.
 struct DriverCore {
   Descriptor epoll;
-  std::atomic<std::uint64_t> registrations{0};  // counts, relaxed
+  std::atomic<std::uint64_t> registered{0};  // counts, relaxed
+  std::atomic<std::uint64_t> deregistered{0};
   std::atomic<std::uint64_t> readiness{0};
   std::mutex mutex;
   Registration* dropped = nullptr;  // under mutex: freed by the next poll
@@ -177,9 +178,18 @@ class Driver {
     return Registration::make(core_, std::move(fd), initial);
   }
 
+  /// Descriptors registered so far, and of these the ones that are no longer.
+  [[nodiscard]] std::uint64_t registered() const noexcept {
+    return core_->registered.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t deregistered() const noexcept {
+    return core_->deregistered.load(std::memory_order_relaxed);
+  }
   /// Descriptors registered now.
   [[nodiscard]] std::uint64_t registrations() const noexcept {
-    return core_->registrations.load(std::memory_order_relaxed);
+    // Acquire: pairs with drop(); so what is read after it is not less.
+    const auto gone = core_->deregistered.load(std::memory_order_acquire);
+    return registered() - gone;
   }
   /// Readiness events so far, those of unpark() not counted.
   [[nodiscard]] std::uint64_t readiness() const noexcept {

@@ -159,6 +159,8 @@ struct WorkerCounters {
   std::uint64_t busy_ns = 0, polls = 0, parks = 0, noops = 0, steals = 0, steal_operations = 0;
   std::uint64_t local_schedules = 0, overflows = 0, budget_yields = 0, timers_fired = 0,
                 timers_late = 0;
+  std::uint64_t park_unparks = 0;  ///< odd while it sleeps
+  std::uint64_t mean_poll_ns = 0;  ///< no count: see metrics::MeanPollTime
 };
 
 /// Wheel levels (6 of 64 slots); each entry counts the timers registered there.

@@ -37,6 +37,11 @@ observe::TaskId new_task_id() noexcept {
   return observe::TaskId{next++};
 }
 
+/// What metrics count apart from tasks.
+bool is_call(const task::Header& task) noexcept {
+  return task.kind == observe::TaskKind::Blocking || task.kind == observe::TaskKind::BlockOn;
+}
+
 std::uint64_t full_ms(std::uint32_t low_ms, std::uint64_t now_ms) noexcept {
   return now_ms - static_cast<std::uint32_t>(static_cast<std::uint32_t>(now_ms) - low_ms);
 }
@@ -173,6 +178,7 @@ void Scheduler::adopt(task::Header& task, const task::BodyOps& ops, const SpawnO
   const auto entered = registry_.insert(task, shard);
   if (entered != Registry::Entered::Yes) {
     task.slot = ~0u;
+    if (is_call(task)) calls_spawned_.fetch_add(1, std::memory_order_relaxed);
     static_cast<void>(task.state.to_cancelled());
     static_cast<void>(task.state.to_running());
     cancel_taken(task);
@@ -180,8 +186,11 @@ void Scheduler::adopt(task::Header& task, const task::BodyOps& ops, const SpawnO
     if (entered == Registry::Entered::OutOfMemory) throw std::bad_alloc();
     return;
   }
-  if (task.kind != observe::TaskKind::Task) return;
-  if (worker != nullptr) {
+  if (is_call(task)) {
+    calls_spawned_.fetch_add(1, std::memory_order_relaxed);
+  } else if (task.kind != observe::TaskKind::Task) {
+    return;
+  } else if (worker != nullptr) {
     worker->submit(&task);
   } else {
     submit(&task);
@@ -222,6 +231,8 @@ void Scheduler::submit(task::Header* task) noexcept {
     return;
   }
   remote_schedules_.fetch_add(1, std::memory_order_relaxed);
+  if (config_.histograms.schedule_latency) [[unlikely]]
+    task->scheduled_at = metrics::QueueStamp::at(observe::read_ticks());
   injection_.push(task);
   notify_one();
 }
@@ -243,7 +254,7 @@ void Scheduler::notify_one_published() noexcept {
   if (worker != IdleSet::kNobody) workers_[worker]->unpark();
 }
 
-void Scheduler::poll(task::Header& task, Worker& worker) {
+bool Scheduler::poll(task::Header& task, Worker& worker) {
   const auto taken = task.state.to_running();
   Context& here = context();
   here.task = &task;
@@ -272,12 +283,15 @@ void Scheduler::poll(task::Header& task, Worker& worker) {
   here.task = nullptr;
   if (done) {
     finish(task, now);
-  } else if (task.again != 0) {
+    return true;
+  }
+  if (task.again != 0) {
     if ((task.again & task::Header::kOutOfBudget) != 0) worker.budget_yields.add();
     worker.requeue(&task);
   } else if (task.state.to_idle()) {
     worker.submit(&task);
   }
+  return false;
 }
 
 void Scheduler::poll_elsewhere(task::Header& task) {
@@ -309,7 +323,11 @@ void Scheduler::poll_elsewhere(task::Header& task) {
   here.task = nullptr;
   if (done) {
     finish(task, now);
-  } else if (task.again != 0 || task.state.to_idle()) {
+    return;
+  }
+  if ((task.again & task::Header::kOutOfBudget) != 0)
+    foreign_budget_yields_.fetch_add(1, std::memory_order_relaxed);
+  if (task.again != 0 || task.state.to_idle()) {
     submit(&task);
   }
 }
@@ -364,6 +382,8 @@ void Scheduler::finish(task::Header& task, observe::Ticks now) noexcept {
     worker->finishes.add();
   } else {
     foreign_finishes_.fetch_add(1, std::memory_order_relaxed);
+    // No worker runs these.
+    if (is_call(task)) calls_finished_.fetch_add(1, std::memory_order_relaxed);
   }
   if (task.slot != ~0u) registry_.remove(task);
   switch (task.state.to_complete()) {

@@ -12,6 +12,7 @@
 #include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/blocking/pool.h"
 #include "taskscope/runtime/io/driver.h"
+#include "taskscope/runtime/metrics/runtime_metrics.h"
 #include "taskscope/runtime/observe/inspector.h"
 #include "taskscope/runtime/scheduler/driver_deadline.h"
 #include "taskscope/runtime/scheduler/idle_set.h"
@@ -28,6 +29,7 @@ struct Config {
   std::string thread_name = "taskscope-rt";
   /// Every so many polls a worker looks at the driver, the wheels and the injection queue.
   std::uint32_t event_interval = 61;
+  metrics::HistogramScales histograms;
 };
 
 struct SpawnOptions {
@@ -65,8 +67,8 @@ class Scheduler final : public observe::Inspector {
   void adopt(task::Header& task, const task::BodyOps& ops, const SpawnOptions& options);
   /// Queues a scheduled task. Any thread.
   void submit(task::Header* task) noexcept;
-  /// Polls a task popped from a queue, on behalf of `worker`, which calls it.
-  void poll(task::Header& task, Worker& worker);
+  /// Polls a task popped from a queue, on behalf of `worker`, which calls it. True: it has ended.
+  bool poll(task::Header& task, Worker& worker);
   /// The same on a thread that is no worker: block_on, the blocking pool.
   void poll_elsewhere(task::Header& task);
   /// The one way a task ends: outcome is set, the body has ended or is destroyed. `now` is zero
@@ -89,6 +91,7 @@ class Scheduler final : public observe::Inspector {
   [[nodiscard]] std::uint64_t count_polls() const noexcept;
   [[nodiscard]] std::uint64_t count_spawned() const noexcept;
   [[nodiscard]] std::uint64_t count_finished() const noexcept;
+  [[nodiscard]] RuntimeMetrics metrics();  // in metrics/runtime_metrics.cpp
   void count_foreign_wake() noexcept { foreign_wakes_.fetch_add(1, std::memory_order_relaxed); }
 
   // Inspector
@@ -142,7 +145,9 @@ class Scheduler final : public observe::Inspector {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> shut_down_{false};
   std::atomic<std::uint64_t> remote_schedules_{0}, foreign_polls_{0}, foreign_wakes_{0},
-      foreign_spawns_{0}, foreign_finishes_{0};
+      foreign_spawns_{0}, foreign_finishes_{0}, foreign_budget_yields_{0};
+  /// Of the spawned and the finished: blocking calls and block_on.
+  std::atomic<std::uint64_t> calls_spawned_{0}, calls_finished_{0};
   std::atomic<std::uint32_t> next_shard_{0};
 };
 

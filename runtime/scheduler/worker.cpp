@@ -28,6 +28,10 @@ constexpr std::uint64_t kWatchNs = Scheduler::kWatchNs;
 constexpr std::uint32_t kQuietWatches = 100;
 /// Tasks run from the LIFO slot in a row before the queue has its turn; as in tokio.
 constexpr std::uint32_t kLifoPolls = 3;
+/// Beside a batch of polls that takes that long a clock read is nothing; of shorter ones one in so
+/// many is timed.
+constexpr std::uint64_t kTimedBatchNs = 16'000;
+constexpr std::uint32_t kUntimedBatches = 16;
 }  // namespace
 
 Worker::Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id,
@@ -38,6 +42,9 @@ Worker::Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id,
       random_(0x9e3779b9u * (index + 1)),
       until_maintenance_(scheduler.config_.event_interval),
       alone_(workers == 1),
+      meters_(metrics::Meters::wanted(scheduler.config_.histograms)
+                  ? std::make_unique<metrics::Meters>(scheduler.config_.histograms)
+                  : nullptr),
       seen_polls_(workers),
       timers_(observe::monotonic_ns()) {}
 
@@ -47,6 +54,7 @@ void Worker::run() {
   refresh_clock();
   awake_since_ns_ = observe::monotonic_ns();
   awake_since_published_ns_.store(awake_since_ns_, std::memory_order_relaxed);
+  begin_batch(awake_since_ns_);
   while (!scheduler_.stopping_.load(std::memory_order_relaxed)) {
     task::Header* task = next_task();
     if (task == nullptr) task = search();
@@ -56,8 +64,55 @@ void Worker::run() {
       continue;
     }
     found_work();
-    scheduler_.poll(*task, *this);
+    if (meters_ == nullptr) [[likely]] {
+      scheduler_.poll(*task, *this);
+    } else {
+      poll_metered(*task);
+    }
   }
+  end_busy(observe::monotonic_ns());
+}
+
+observe::Ticks Worker::carry_ticks() noexcept {
+  const auto sequence = poll_sequence_.load(std::memory_order_relaxed);
+  if (carried_after_ != sequence) {
+    carried_ticks_ = observe::read_ticks();
+    carried_after_ = sequence;
+  }
+  return carried_ticks_;
+}
+
+void Worker::poll_metered(task::Header& task) {
+  const std::uint32_t polls = task.polls.load(std::memory_order_relaxed) + 1;
+  const std::uint32_t queued_at = task.scheduled_at;
+  // The readings are the same as the hook's, whichever comes first.
+  const bool reads_clock = meters_->poll_time != nullptr || meters_->schedule_latency != nullptr;
+  const observe::Ticks started = reads_clock ? carry_ticks() : observe::Ticks{};
+  if (meters_->schedule_latency) {
+    meters_->schedule_latency->record(
+        meters_->to_ns(metrics::QueueStamp::ticks_since(queued_at, started)));
+  }
+  const bool ended = scheduler_.poll(task, *this);  // if it did, the task may be gone
+  if (meters_->poll_time) {
+    meters_->poll_time->record(meters_->to_ns(static_cast<std::uint64_t>(carry_ticks()) -
+                                              static_cast<std::uint64_t>(started)));
+  }
+  if (ended && meters_->poll_count) meters_->poll_count->record(polls);
+}
+
+void Worker::stamp(task::Header& task, observe::Ticks now) const noexcept {
+  if (meters_->schedule_latency) task.scheduled_at = metrics::QueueStamp::at(now);
+}
+
+void Worker::submit_metered(task::Header* task) noexcept {
+  stamp(*task, observe::read_ticks());
+  put_first(task);
+}
+
+void Worker::requeue_metered(task::Header* task) noexcept {
+  // It is queued as its poll ends.
+  stamp(*task, carry_ticks());
+  put_again(task);
 }
 
 void Worker::found_work() {
@@ -77,6 +132,12 @@ std::uint32_t Worker::next_random() noexcept {
 
 void Worker::submit(task::Header* task) noexcept {
   local_schedules.add();
+  if (meters_ != nullptr) [[unlikely]]
+    return submit_metered(task);
+  put_first(task);
+}
+
+inline void Worker::put_first(task::Header* task) noexcept {
   if (alone_) {
     task::Header* const displaced = lifo_.load(std::memory_order_relaxed);
     lifo_.store(task, std::memory_order_relaxed);
@@ -97,6 +158,13 @@ task::Header* Worker::take_lifo() noexcept {
 }
 
 void Worker::requeue(task::Header* task) noexcept {
+  local_schedules.add();
+  if (meters_ != nullptr) [[unlikely]]
+    return requeue_metered(task);
+  put_again(task);
+}
+
+inline void Worker::put_again(task::Header* task) noexcept {
   if (!queue_.push(task)) return overflow(task);
   // Without the order that push_back pays for: a worker that falls asleep just now may be missed.
   // This one gets to the task itself, and asks again in maintain().
@@ -221,6 +289,7 @@ task::Header* Worker::spin() {
   const std::uint64_t until_ns =
       std::min(from_ns + SpinGate::kLongestNs, scheduler_.next_deadline_ns());
   std::uint64_t now_ns = from_ns;
+  end_batch(from_ns);
   task::Header* found = nullptr;
   for (int round = 1; now_ns < until_ns && found == nullptr; ++round) {
     for (int i = 0; i < kLooks && found == nullptr; ++i) {
@@ -238,6 +307,7 @@ task::Header* Worker::spin() {
   spin_gate_.closes(found != nullptr);
   // Waiting is not work: to watchers the worker was parked.
   carried_after_ = kNotCarried;
+  begin_batch(now_ns);
   awake_since_ns_ += now_ns - from_ns;
   awake_since_published_ns_.store(awake_since_ns_, std::memory_order_relaxed);
   return found;
@@ -247,8 +317,30 @@ void Worker::refresh_clock() noexcept {
   now_ms_ = static_cast<std::uint32_t>(observe::monotonic_ns() / 1'000'000);
 }
 
+void Worker::begin_batch(std::uint64_t now_ns) noexcept {
+  batch_began_ns_ = now_ns;
+  polls_at_batch_ = poll_sequence_.load(std::memory_order_relaxed);
+}
+
+void Worker::end_batch(std::uint64_t now_ns) noexcept {
+  if (batch_began_ns_ == 0) return;
+  mean_poll_time_.add_batch(now_ns - batch_began_ns_,
+                            poll_sequence_.load(std::memory_order_relaxed) - polls_at_batch_);
+  batch_began_ns_ = 0;
+}
+
+void Worker::end_busy(std::uint64_t now_ns) noexcept {
+  end_batch(now_ns);
+  busy_ns_.store(busy_ns_.load(std::memory_order_relaxed) + now_ns - awake_since_ns_,
+                 std::memory_order_relaxed);
+  awake_since_published_ns_.store(0, std::memory_order_relaxed);
+}
+
 void Worker::maintain() {
   const std::uint64_t now_ns = observe::monotonic_ns();
+  end_batch(now_ns);
+  const std::uint64_t since_ns = now_ns - maintained_at_ns_;
+  maintained_at_ns_ = now_ns;
   now_ms_ = static_cast<std::uint32_t>(now_ns / 1'000'000);
   carried_after_ = kNotCarried;
   task::WakeBatch batch;
@@ -258,6 +350,10 @@ void Worker::maintain() {
   }
   scheduler_.advance_timers(now_ns, batch);
   if (!alone_ && !queue_.empty()) scheduler_.notify_one();  // see requeue()
+  if (since_ns >= kTimedBatchNs || ++untimed_batches_ == kUntimedBatches) {
+    untimed_batches_ = 0;
+    begin_batch(observe::monotonic_ns());
+  }
 }
 
 void Worker::park() {
@@ -269,17 +365,20 @@ void Worker::park() {
   // because another did may fall asleep just after that one found something and woke nobody.
   if (scheduler_.anything_queued()) scheduler_.notify_one();
 
-  parks.add();
-  const std::uint64_t parked_at_ns = observe::monotonic_ns();
-  busy_ns_.store(busy_ns_.load(std::memory_order_relaxed) + parked_at_ns - awake_since_ns_,
-                 std::memory_order_relaxed);
-  awake_since_published_ns_.store(0, std::memory_order_relaxed);
+  end_busy(observe::monotonic_ns());
   if (observe::wants(observe::Event::Worker)) {
     observe::observer()->on_worker_parked(id_, observe::read_ticks());
   }
   for (;;) {
     if (scheduler_.stopping_.load(std::memory_order_relaxed)) break;
+    parks.add();
+    park_unparks.add();
+    // As in tokio: to sleep again without a poll is to have woken for nothing.
+    const auto polls = poll_sequence_.load(std::memory_order_relaxed);
+    if (polls == polls_at_park_) noops.add();
+    polls_at_park_ = polls;
     sleep_until_woken();
+    park_unparks.add();
     if (has_work()) {
       // If somebody notified this worker as well it has to search when its own work is done.
       if (!scheduler_.idle_.wake_self(index_)) searching_ = true;
@@ -289,7 +388,6 @@ void Worker::park() {
       searching_ = true;
       break;
     }
-    noops.add();
   }
   if (observe::wants(observe::Event::Worker)) {
     observe::observer()->on_worker_unparked(id_, observe::read_ticks());
@@ -297,6 +395,7 @@ void Worker::park() {
   refresh_clock();
   awake_since_ns_ = observe::monotonic_ns();
   awake_since_published_ns_.store(awake_since_ns_, std::memory_order_relaxed);
+  begin_batch(awake_since_ns_);
   scheduler_.end_watch(index_);
 }
 
@@ -394,6 +493,8 @@ observe::WorkerView Worker::view() const noexcept {
   }
   counters.polls = view.poll_sequence;
   counters.parks = parks.get();
+  counters.park_unparks = park_unparks.get();
+  counters.mean_poll_ns = mean_poll_time_.get_ns();
   counters.noops = noops.get();
   counters.steals = steals.get();
   counters.steal_operations = steal_operations.get();

@@ -4,10 +4,14 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
 #include "taskscope/runtime/atomic.h"
+#include "taskscope/runtime/metrics/counter.h"
+#include "taskscope/runtime/metrics/mean_poll_time.h"
+#include "taskscope/runtime/metrics/meters.h"
 #include "taskscope/runtime/observe/facts.h"
 #include "taskscope/runtime/scheduler/local_queue.h"
 #include "taskscope/runtime/spin_gate.h"
@@ -18,19 +22,7 @@ namespace taskscope::runtime::scheduler {
 
 class Scheduler;
 
-/// A count that one thread writes and anybody reads. Relaxed: it publishes nothing.
-class Counter {
- public:
-  void add(std::uint64_t amount = 1) noexcept {
-    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
-  }
-  [[nodiscard]] std::uint64_t get() const noexcept {
-    return value_.load(std::memory_order_relaxed);
-  }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
+using metrics::Counter;
 
 class Worker {
  public:
@@ -56,7 +48,10 @@ class Worker {
   [[nodiscard]] std::uint32_t now_ms() const noexcept { return now_ms_; }  // worker thread only
   [[nodiscard]] std::uint32_t next_random() noexcept;                      // worker thread only
 
-  Counter wakes, parks, noops, steals, steal_operations, local_schedules, overflows, budget_yields,
+  /// Null when no histogram is on. Any thread.
+  [[nodiscard]] const metrics::Meters* meters() const noexcept { return meters_.get(); }
+
+  Counter wakes, parks, park_unparks, noops, steals, steal_operations, local_schedules, overflows, budget_yields,
       spawns, finishes;
 
  private:
@@ -78,11 +73,22 @@ class Worker {
   [[nodiscard]] task::Header* steal_from_any();
   [[nodiscard]] task::Header* spin();
   [[nodiscard]] task::Header* steal_from(Worker& victim);
-  void run_task(task::Header& task);
+  void poll_metered(task::Header& task);
+  // In functions of their own, so that the usual way keeps no registers for them.
+  void submit_metered(task::Header* task) noexcept;
+  void requeue_metered(task::Header* task) noexcept;
+  void stamp(task::Header& task, observe::Ticks now) const noexcept;
+  /// The clock as it was when the last poll here ended, if nothing came between; else now.
+  [[nodiscard]] observe::Ticks carry_ticks() noexcept;
+  void put_first(task::Header* task) noexcept;   // into the LIFO slot
+  void put_again(task::Header* task) noexcept;  // see requeue()
   void park();
   void sleep_until_woken();
   void maintain();
   void refresh_clock() noexcept;
+  void begin_batch(std::uint64_t now_ns) noexcept;
+  void end_batch(std::uint64_t now_ns) noexcept;
+  void end_busy(std::uint64_t now_ns) noexcept;
   void overflow(task::Header* task) noexcept;
   void found_work();
   [[nodiscard]] bool has_work() const noexcept {
@@ -100,9 +106,15 @@ class Worker {
   bool searching_ = false;
   const bool alone_;  ///< no other worker takes from here
   SpinGate spin_gate_;
+  const std::unique_ptr<metrics::Meters> meters_;  ///< null: no histogram is on
   observe::Ticks carried_ticks_{};             ///< a poll's end that is also the next one's start
   std::uint64_t carried_after_ = kNotCarried;  ///< that poll's sequence number
   std::uint64_t awake_since_ns_ = 0;
+  std::uint64_t batch_began_ns_ = 0;  ///< the polls since are timed together; 0: they are not
+  std::uint64_t polls_at_batch_ = 0;
+  std::uint64_t maintained_at_ns_ = 0;
+  std::uint32_t untimed_batches_ = 0;
+  std::uint64_t polls_at_park_ = 0;
   std::uint32_t quiet_watches_ = 0;
   std::uint64_t looked_at_ns_ = 0;         ///< when rescue() last noted the others' polls
   std::vector<std::uint64_t> seen_polls_;  ///< a worker each: its poll_sequence_ then
@@ -111,6 +123,7 @@ class Worker {
   std::atomic<std::uint64_t> poll_sequence_{0};
   std::atomic<std::uint64_t> busy_ns_{0};                   ///< up to the last park
   std::atomic<std::uint64_t> awake_since_published_ns_{0};  ///< 0: parked
+  metrics::MeanPollTime mean_poll_time_;
   std::atomic<std::int32_t> tid_{0};
   // --- shared
   alignas(64) Atomic<task::Header*> lifo_{nullptr};  ///< exchanged by the worker and by thieves

@@ -117,6 +117,9 @@ class alignas(16) Header {
   bool body_done = false;       ///< the body ran to its end in this poll
   std::uint8_t again = 0;       ///< kYielded and so on: why this poll ends in a queue
   std::uint8_t budget = 0;      ///< awaits left in this poll
+  /// While it is queued: since when, if schedule latency is measured (metrics::QueueStamp). Written
+  /// by who queues it.
+  std::uint32_t scheduled_at;
 
   static constexpr std::uint8_t kYielded = 1, kRootYielded = 2, kOutOfBudget = 4;
 
@@ -152,6 +155,7 @@ class alignas(16) Header {
     return std::uint64_t{1} << (observe::number(branch) % 64);
   }
 };
+static_assert(sizeof(Header) <= 176, "every task and every awaited frame pays for it");
 
 /// Memory for a header and `body_bytes` behind it. Throws std::bad_alloc.
 [[nodiscard]] inline void* allocate_body(std::size_t body_bytes) {

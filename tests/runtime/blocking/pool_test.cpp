@@ -104,24 +104,24 @@ TEST_CASE("blocking: at the limit calls queue, oldest first") {
   for (int i = 0; i < 20; ++i) {
     handles.push_back(runtime.spawn_blocking([&order, i] { order.push_back(i); }));
   }
-  CHECK(runtime.metrics().blocking_threads == 1);
-  CHECK(runtime.metrics().blocking_queue == 20);
+  CHECK(runtime.metrics().num_blocking_threads == 1);
+  CHECK(runtime.metrics().blocking_queue_depth == 20);
   gate.open();
   for (auto& handle : handles) runtime.block_on(joined(std::move(handle)));
   std::vector<int> expected(20);
   std::iota(expected.begin(), expected.end(), 0);
   CHECK(order == expected);
-  CHECK(runtime.metrics().blocking_queue == 0);
-  CHECK(runtime.metrics().blocking_threads == 1);
+  CHECK(runtime.metrics().blocking_queue_depth == 0);
+  CHECK(runtime.metrics().num_blocking_threads == 1);
 }
 
 TEST_CASE("blocking: an idle thread is used again") {
   auto runtime = Builder::multi_thread().worker_threads(1).build();
   for (int i = 0; i < 50; ++i) {
     runtime.block_on(joined(runtime.spawn_blocking([] {})));
-    while (runtime.metrics().blocking_idle == 0) std::this_thread::yield();
+    while (runtime.metrics().num_idle_blocking_threads == 0) std::this_thread::yield();
   }
-  CHECK(runtime.metrics().blocking_threads == 1);
+  CHECK(runtime.metrics().num_blocking_threads == 1);
 }
 
 TEST_CASE("blocking: shutdown cancels queued calls and waits for those that run") {
@@ -168,7 +168,7 @@ TEST_CASE("blocking: many calls from many tasks") {
   for (auto& handle : handles) sum += runtime.block_on(joined(std::move(handle)));
   CHECK(sum == 1000);
   CHECK(made.load() == 1000);
-  CHECK(runtime.metrics().blocking_threads <= 8);
+  CHECK(runtime.metrics().num_blocking_threads <= 8);
 }
 
 TEST_CASE("blocking: a pool that can't start its first thread says so") {
