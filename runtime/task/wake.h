@@ -35,7 +35,9 @@ class WakeBatch {
     last_ = task;
     ++size_;
   }
-  [[nodiscard]] bool full() const noexcept { return size_ >= 32; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  static constexpr std::size_t kFull = 32;
+  [[nodiscard]] bool full() const noexcept { return size_ >= kFull; }
   void submit_all() noexcept {
     last_ = nullptr;
     size_ = 0;

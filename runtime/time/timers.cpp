@@ -37,9 +37,10 @@ void TimerNode::stop() noexcept {
 Inserted Timers::insert(TimerNode& node) noexcept {
   const std::lock_guard lock(mutex_);
   if (!wheel_.insert(node, tick_at_or_after(node.deadline_ns_))) return Inserted::Past;
-  const auto before = next_ns_.load(std::memory_order_relaxed);
-  publish_next();
-  return next_ns_.load(std::memory_order_relaxed) < before ? Inserted::Earliest : Inserted::Later;
+  const auto at_ns = ns_of_tick(Wheel::expiration_of(node));
+  if (at_ns >= next_ns_.load(std::memory_order_relaxed)) return Inserted::Later;
+  next_ns_.store(at_ns, std::memory_order_seq_cst);  // see next_deadline_ns()
+  return Inserted::Earliest;
 }
 
 void Timers::remove(TimerNode& node) noexcept {
@@ -59,17 +60,33 @@ std::size_t Timers::advance(std::uint64_t now, task::WakeBatch& wakes) noexcept 
   std::unique_lock lock(mutex_);
   std::uint64_t late = 0;
   auto late_max_ns = late_max_ns_.load(std::memory_order_relaxed);
-  while (WheelEntry* const entry = wheel_.pop_expired(now_tick)) {
-    auto& node = static_cast<TimerNode&>(*entry);
-    ++fired;
-    if (now_tick > node.tick()) ++late;
-    late_max_ns = std::max(late_max_ns, now - node.deadline_ns_);
-    wakes.add(node.fire());
-    if (wakes.full()) {
-      lock.unlock();
-      wakes.submit_all();
-      lock.lock();
+  // A batch at a time: what a fire touches of the task is fetched for all before the first fires.
+  // They are out of the wheel but not fired, so the lock is kept in between.
+  std::array<TimerNode*, task::WakeBatch::kFull> due;
+  std::size_t woken = 0;
+  for (;;) {
+    std::size_t count = 0;
+    while (count < due.size()) {
+      WheelEntry* const entry = wheel_.pop_expired(now_tick);
+      if (entry == nullptr) break;
+      due[count] = static_cast<TimerNode*>(entry);
+      __builtin_prefetch(due[count++]->branch(), 1);
     }
+    for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(due[i]->branch()->task, 1);
+    for (std::size_t i = 0; i < count; ++i) {
+      TimerNode& node = *due[i];
+      ++fired;
+      if (now_tick > node.tick()) ++late;
+      late_max_ns = std::max(late_max_ns, now - node.deadline_ns_);
+      wakes.add(node.fire());
+    }
+    if (count < due.size()) break;
+    if (!wakes.full()) continue;
+    woken += wakes.size();
+    if (woken >= kEnough) break;
+    lock.unlock();
+    wakes.submit_all();
+    lock.lock();
   }
   publish_next();
   fired_.store(fired_.load(std::memory_order_relaxed) + fired, std::memory_order_relaxed);

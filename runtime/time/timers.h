@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "taskscope/runtime/atomic.h"
+#include "taskscope/runtime/sync/lock.h"
 #include "taskscope/runtime/task/waiter.h"
 #include "taskscope/runtime/task/wake.h"
 #include "taskscope/runtime/time/clock.h"
@@ -68,7 +69,11 @@ class Timers {
 
   /// Fires what is due at `now`; returns how many. The woken tasks are in `wakes`, or were
   /// submitted when that was full. Costs one load when nothing is due.
+  ///
+  /// Stops when about kEnough tasks were woken, with next_deadline_ns() still in the past: they had
+  /// better run while their memory is near, and not queue behind ten thousand others.
   std::size_t advance(std::uint64_t now, task::WakeBatch& wakes) noexcept;
+  static constexpr std::size_t kEnough = 64;
 
   /// When `advance` has something to do next; never later than the earliest deadline, kNever if
   /// there is none.
@@ -97,7 +102,7 @@ class Timers {
  private:
   void publish_next() noexcept;
 
-  mutable ThreadMutex mutex_;
+  mutable sync::Lock mutex_;
   Wheel wheel_;                            // under mutex_
   Atomic<std::uint64_t> next_ns_{kNever};  // written under mutex_
   std::atomic<std::uint64_t> fired_{0};    // all three: written under mutex_

@@ -7,6 +7,37 @@
 
 namespace taskscope::runtime::time {
 
+void Wheel::Slot::push(WheelEntry& entry) noexcept {
+  if (size == 0) in = out = 0;
+  entry.strand_ = in;
+  List& list = strands[in];
+  in = (in + 1) % kStrands;
+  entry.previous_ = list.tail;
+  entry.next_ = nullptr;
+  (list.tail != nullptr ? list.tail->next_ : list.head) = &entry;
+  list.tail = &entry;
+  ++size;
+}
+
+void Wheel::Slot::remove(WheelEntry& entry) noexcept {
+  List& list = strands[entry.strand_];
+  (entry.previous_ != nullptr ? entry.previous_->next_ : list.head) = entry.next_;
+  (entry.next_ != nullptr ? entry.next_->previous_ : list.tail) = entry.previous_;
+  --size;
+}
+
+WheelEntry& Wheel::Slot::pop() noexcept {
+  assert(size != 0);
+  while (strands[out].head == nullptr) out = (out + 1) % kStrands;
+  WheelEntry& entry = *strands[out].head;
+  out = (out + 1) % kStrands;
+  remove(entry);
+  // An entry may lie across two lines.
+  __builtin_prefetch(entry.next_, 1);
+  __builtin_prefetch(reinterpret_cast<const char*>(entry.next_) + sizeof(WheelEntry), 1);
+  return entry;
+}
+
 void Wheel::place(WheelEntry& entry) noexcept {
   // The highest bit in which deadline and now differ, at least one of level 0 and at most one of
   // the top level: beyond the horizon an entry goes round the top level until it comes within.
@@ -16,11 +47,7 @@ void Wheel::place(WheelEntry& entry) noexcept {
   entry.level_ = static_cast<std::uint8_t>(level);
   entry.slot_ = static_cast<std::uint8_t>(slot);
 
-  List& list = slots_[level][slot];
-  entry.previous_ = list.tail;
-  entry.next_ = nullptr;
-  (list.tail != nullptr ? list.tail->next_ : list.head) = &entry;
-  list.tail = &entry;
+  slots_[level][slot].push(entry);
   occupied_[level] |= std::uint64_t{1} << slot;
   ++count_[level];
 }
@@ -35,10 +62,9 @@ bool Wheel::insert(WheelEntry& entry, std::uint64_t tick) noexcept {
 
 void Wheel::remove(WheelEntry& entry) noexcept {
   assert(entry.linked());
-  List& list = slots_[entry.level_][entry.slot_];
-  (entry.previous_ != nullptr ? entry.previous_->next_ : list.head) = entry.next_;
-  (entry.next_ != nullptr ? entry.next_->previous_ : list.tail) = entry.previous_;
-  if (list.head == nullptr) occupied_[entry.level_] &= ~(std::uint64_t{1} << entry.slot_);
+  Slot& slot = slots_[entry.level_][entry.slot_];
+  slot.remove(entry);
+  if (slot.size == 0) occupied_[entry.level_] &= ~(std::uint64_t{1} << entry.slot_);
   --count_[entry.level_];
   entry.level_ = WheelEntry::kNowhere;
 }
@@ -68,21 +94,20 @@ WheelEntry* Wheel::pop_expired(std::uint64_t now_tick) noexcept {
   now_tick = std::max(now_tick, now_);
   for (auto next = next_slot(); next && next->tick <= now_tick; next = next_slot()) {
     now_ = next->tick;
-    List& list = slots_[next->level][next->slot];
+    Slot& slot = slots_[next->level][next->slot];
     if (next->level == 0) {
-      WheelEntry* const due = list.head;
-      remove(*due);
-      return due;
+      WheelEntry& due = slot.pop();
+      if (slot.size == 0) occupied_[0] &= ~(std::uint64_t{1} << next->slot);
+      --count_[0];
+      due.level_ = WheelEntry::kNowhere;
+      return &due;
     }
-    // Down a level or more. All slots below are empty by now, so the order is kept.
-    WheelEntry* entry = std::exchange(list, List{}).head;
+    // Down a level or more; one beyond the horizon back into this slot, behind the others. All
+    // slots below are empty by now, so the order is kept.
+    const auto count = slot.size;
     occupied_[next->level] &= ~(std::uint64_t{1} << next->slot);
-    while (entry != nullptr) {
-      WheelEntry* const after = entry->next_;
-      --count_[next->level];
-      place(*entry);
-      entry = after;
-    }
+    count_[next->level] -= count;
+    for (std::uint32_t i = 0; i < count; ++i) place(slot.pop());
   }
   now_ = now_tick;
   return nullptr;

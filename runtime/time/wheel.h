@@ -10,6 +10,10 @@
 /// when it reaches one of a higher level its entries move down (each at most five times). A bitmap
 /// a level finds the next slot in one instruction, so idle time costs nothing.
 ///
+/// A slot is several lists, filled and emptied in turn. A long list of timers is in no cache, and
+/// to follow one pointer after the other costs a miss each; of several lists the next entries are
+/// fetched while others are dealt with.
+///
 /// A heap would compare and move O(log n) entries for every insert and every cancel, and most
 /// timers are cancelled: for them this is two pointers.
 ///
@@ -45,6 +49,7 @@ class WheelEntry {
   std::uint64_t tick_ = 0;
   std::uint8_t level_ = kNowhere;
   std::uint8_t slot_ = 0;
+  std::uint8_t strand_ = 0;
 };
 
 class Wheel {
@@ -66,9 +71,15 @@ class Wheel {
   /// The tick at which pop_expired has something to do next: the earliest deadline, or an earlier
   /// tick at which entries move down a level. Nullopt: the wheel is empty.
   [[nodiscard]] std::optional<std::uint64_t> next_expiration() const noexcept;
+  /// The same, were a linked entry the only one.
+  [[nodiscard]] static std::uint64_t expiration_of(const WheelEntry& entry) noexcept {
+    const auto shift = entry.level_ * kSlotBits;
+    return entry.tick_ >> shift << shift;
+  }
 
   /// Moves time to `now_tick` and takes out the next entry that is due, in the order of ticks and
-  /// within a tick in that of insertion; null when none is left. Until then time stands at the tick
+  /// within a tick in about that of insertion (exactly, where none was removed); null when none is
+  /// left. Until then time stands at the tick
   /// of the returned entry, and the wheel may be changed between two calls. A `now_tick` in the
   /// past counts as now.
   [[nodiscard]] WheelEntry* pop_expired(std::uint64_t now_tick) noexcept;
@@ -81,9 +92,20 @@ class Wheel {
   }
 
  private:
+  static constexpr std::uint8_t kStrands = 8;
   struct List {
     WheelEntry* head = nullptr;
     WheelEntry* tail = nullptr;
+  };
+  struct Slot {
+    std::array<List, kStrands> strands;
+    std::uint32_t size = 0;
+    std::uint8_t in = 0, out = 0;  // the strand that has the next turn
+
+    void push(WheelEntry& entry) noexcept;
+    /// Of a slot that is not empty. Has what follows fetched.
+    [[nodiscard]] WheelEntry& pop() noexcept;
+    void remove(WheelEntry& entry) noexcept;
   };
   struct Expiration {
     std::size_t level = 0;
@@ -96,7 +118,7 @@ class Wheel {
   std::uint64_t now_;
   std::array<std::uint64_t, kLevels> occupied_{};  // one bit a slot
   std::array<std::uint32_t, kLevels> count_{};
-  std::array<std::array<List, kSlots>, kLevels> slots_{};
+  std::array<std::array<Slot, kSlots>, kLevels> slots_{};
 };
 
 }  // namespace taskscope::runtime::time
