@@ -80,7 +80,8 @@ void Scheduler::start() {
 
 void Scheduler::shutdown() {
   if (shut_down_.load(std::memory_order_acquire)) return;
-  stopping_.store(true, std::memory_order_seq_cst);
+  // Relaxed: each worker is notified after it, and looks at it after that.
+  stopping_.store(true, std::memory_order_relaxed);
   for (auto& worker : workers_) worker->unpark();
   for (auto& worker : workers_) {
     if (worker->thread_.joinable()) worker->thread_.join();
@@ -453,31 +454,15 @@ void Scheduler::wake_driver_before(std::uint64_t deadline_ns) noexcept {
   if (driver_deadline_.sleeps_beyond(deadline_ns)) driver_.unpark();
 }
 
-bool Scheduler::begin_watch(std::uint32_t worker) noexcept {
-  auto nobody = IdleSet::kNobody;
-  // Relaxed throughout the watch: it only bounds how long something goes unnoticed.
-  return watcher_.compare_exchange_strong(nobody, worker, std::memory_order_relaxed) ||
-         nobody == worker;
-}
-
-bool Scheduler::is_watched() const noexcept {
-  return watcher_.load(std::memory_order_relaxed) != IdleSet::kNobody;
-}
-
-void Scheduler::give_up_watch(std::uint32_t worker) noexcept {
-  auto watcher = worker;
-  watcher_.compare_exchange_strong(watcher, IdleSet::kNobody, std::memory_order_relaxed);
-}
-
 /// `worker` begins to work: somebody who still sleeps has to keep watch.
 void Scheduler::end_watch(std::uint32_t worker) noexcept {
-  give_up_watch(worker);
+  watch_.give_up(worker);
   if (stopping_.load(std::memory_order_relaxed) || idle_.awake() == workers_.size()) return;
   // This worker counts as awake and watches no more, and now reads until when the one in the driver
-  // sleeps; that one wrote this and then reads who is awake and who watches. One of them sees the
-  // other.
+  // sleeps, or whether the watch is deep; that one wrote this and then reads who is awake and who
+  // watches. seq_cst: forbids that both read what was before.
   fence(std::memory_order_seq_cst);
-  auto watcher = watcher_.load(std::memory_order_relaxed);
+  auto watcher = watch_.keeper();
   if (watcher == IdleSet::kNobody) {
     if (const auto until_ns = driver_deadline_.load(); until_ns != 0) {
       // It sleeps on an event, not on its word. Unless it wakes soon anyway, it has to sleep anew.
@@ -485,11 +470,11 @@ void Scheduler::end_watch(std::uint32_t worker) noexcept {
       return;
     }
     watcher = idle_.any_sleeper();
-  } else if (!watch_is_deep_.load(std::memory_order_relaxed)) {
+  } else if (!watch_.is_deep()) {
     return;
   }
-  // Wakes the thread without a notification: it looks around and goes on sleeping, with a limit.
-  if (watcher != IdleSet::kNobody && watcher != worker) futex_wake(workers_[watcher]->park_word_);
+  // It looks around and goes on sleeping, with a limit.
+  if (watcher != IdleSet::kNobody && watcher != worker) workers_[watcher]->park_word_.stir();
 }
 
 bool Scheduler::rescue(Worker& worker) {

@@ -18,6 +18,7 @@
 #include "taskscope/runtime/scheduler/idle_set.h"
 #include "taskscope/runtime/scheduler/injection_queue.h"
 #include "taskscope/runtime/scheduler/registry.h"
+#include "taskscope/runtime/scheduler/watch.h"
 #include "taskscope/runtime/scheduler/worker.h"
 #include "taskscope/runtime/task/wake.h"
 
@@ -77,7 +78,7 @@ class Scheduler final : public observe::Inspector {
   /// The owner of kRunning destroys the body and ends the task.
   void cancel_taken(task::Header& task) noexcept;
   void notify_one() noexcept;
-  /// What a worker could take from others, after a seq_cst change of the idle set; see IdleSet.
+  /// What a worker could take from others, after a change of the idle set; see IdleSet.
   [[nodiscard]] bool anything_queued() const noexcept;
   /// notify_one() after a seq_cst store made the work visible.
   void notify_one_published() noexcept;
@@ -117,10 +118,7 @@ class Scheduler final : public observe::Inspector {
   /// Wakes the worker in the driver if it sleeps past a deadline that is in a wheel.
   void wake_driver_before(std::uint64_t deadline_ns) noexcept;
   [[nodiscard]] std::uint64_t next_deadline_ns() noexcept;
-  [[nodiscard]] bool begin_watch(std::uint32_t worker) noexcept;
-  void give_up_watch(std::uint32_t worker) noexcept;
   void end_watch(std::uint32_t worker) noexcept;
-  [[nodiscard]] bool is_watched() const noexcept;
   bool rescue(Worker& worker);
   void destroy_all_tasks() noexcept;
   /// Destroys what is queued anywhere; no worker runs. False: nothing was.
@@ -135,13 +133,9 @@ class Scheduler final : public observe::Inspector {
   Registry registry_;
   std::mutex driver_mutex_;  ///< held by the worker that polls the driver
   io::Driver driver_;
-  /// What the worker in the driver sleeps until; 0: nobody sleeps there. Written by that worker.
   DriverDeadline driver_deadline_;
   blocking::Pool pool_;
-  /// The sleeping worker that keeps watch (see worker.cpp), kNobody for none; taken and given back
-  /// by itself.
-  Atomic<std::uint32_t> watcher_{IdleSet::kNobody};
-  Atomic<bool> watch_is_deep_{false};  ///< the watcher sleeps without a limit; written by it
+  Watch watch_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> shut_down_{false};
   std::atomic<std::uint64_t> remote_schedules_{0}, foreign_polls_{0}, foreign_wakes_{0},

@@ -22,7 +22,6 @@
 namespace taskscope::runtime::scheduler {
 
 namespace {
-constexpr std::uint32_t kAwake = 0, kNotified = 1, kSleeping = 2, kInDriver = 3;
 constexpr std::uint64_t kWatchNs = Scheduler::kWatchNs;
 /// After so many watches in which nothing moved the watch ends until a worker has something to do.
 constexpr std::uint32_t kQuietWatches = 100;
@@ -402,11 +401,9 @@ void Worker::park() {
 void Worker::sleep_until_woken() {
   if (scheduler_.driver_mutex_.try_lock()) {
     task::WakeBatch batch;
-    auto expected = kAwake;
-    // Release and acquire throughout park_word_: what the notifier queued is seen.
-    if (park_word_.compare_exchange_strong(expected, kInDriver, std::memory_order_acq_rel)) {
+    if (park_word_.begin(true)) {
       // Who sits in the driver watches by its deadline, not by sleeping on its word.
-      scheduler_.give_up_watch(index_);
+      scheduler_.watch_.give_up(index_);
       // Before the deadlines are read, and before anybody is looked at: see timer_inserted() and
       // end_watch().
       scheduler_.driver_deadline_.begin();
@@ -420,14 +417,14 @@ void Worker::sleep_until_woken() {
       }
       // With nobody to keep watch the one in the driver does.
       if (others_work && (timeout_ns < 0 || timeout_ns > static_cast<std::int64_t>(kWatchNs)) &&
-          !scheduler_.is_watched()) {
+          scheduler_.watch_.keeper() == IdleSet::kNobody) {
         timeout_ns = static_cast<std::int64_t>(kWatchNs);
         scheduler_.driver_deadline_.set(now_ns + kWatchNs);
       }
       scheduler_.driver_.poll(timeout_ns, batch);
       scheduler_.driver_deadline_.end();
     }
-    park_word_.exchange(kAwake, std::memory_order_acq_rel);
+    static_cast<void>(park_word_.end());
     scheduler_.driver_mutex_.unlock();
     refresh_clock();
     scheduler_.advance_timers(observe::monotonic_ns(), batch);
@@ -436,18 +433,17 @@ void Worker::sleep_until_woken() {
     return;
   }
 
-  auto expected = kAwake;
-  if (!park_word_.compare_exchange_strong(expected, kSleeping, std::memory_order_acq_rel)) {
-    park_word_.exchange(kAwake, std::memory_order_acq_rel);
+  if (!park_word_.begin(false)) {
+    static_cast<void>(park_word_.end());
     return;
   }
   // Who sleeps in the driver has not seen the timers that were entered here since.
   scheduler_.wake_driver_before(timers_.next_deadline_ns());
-  const bool watching = scheduler_.begin_watch(index_);
-  const bool timed = watching && quiet_watches_ < kQuietWatches;
-  if (watching) scheduler_.watch_is_deep_.store(!timed, std::memory_order_seq_cst);
-  futex_wait(park_word_, kSleeping, timed ? kWatchNs : kForever);
-  if (park_word_.exchange(kAwake, std::memory_order_acq_rel) == kNotified) {
+  const bool watching = scheduler_.watch_.begin(index_);
+  const bool timed =
+      watching && !scheduler_.watch_.try_deep(quiet_watches_ >= kQuietWatches, scheduler_.idle_);
+  park_word_.wait(timed ? kWatchNs : kForever);
+  if (park_word_.end()) {
     quiet_watches_ = 0;
     return;
   }
@@ -458,16 +454,7 @@ void Worker::sleep_until_woken() {
 }
 
 void Worker::unpark() noexcept {
-  switch (park_word_.exchange(kNotified, std::memory_order_acq_rel)) {
-    case kSleeping:
-      futex_wake(park_word_);
-      break;
-    case kInDriver:
-      scheduler_.driver_.unpark();
-      break;
-    default:
-      break;
-  }
+  if (park_word_.notify()) scheduler_.driver_.unpark();
 }
 
 observe::WorkerView Worker::view() const noexcept {

@@ -14,6 +14,7 @@
 #include "taskscope/runtime/metrics/meters.h"
 #include "taskscope/runtime/observe/facts.h"
 #include "taskscope/runtime/scheduler/local_queue.h"
+#include "taskscope/runtime/scheduler/park_word.h"
 #include "taskscope/runtime/spin_gate.h"
 #include "taskscope/runtime/task/header.h"
 #include "taskscope/runtime/time/timers.h"
@@ -128,7 +129,7 @@ class Worker {
   // --- shared
   alignas(64) Atomic<task::Header*> lifo_{nullptr};  ///< exchanged by the worker and by thieves
   Queue queue_;
-  alignas(64) Atomic<std::uint32_t> park_word_{0};  ///< kAwake, kNotified, kSleeping, kInDriver
+  alignas(64) ParkWord park_word_;
   time::Timers timers_;
   std::thread thread_;
 };

@@ -7,6 +7,8 @@
 #include "taskscope/runtime/scheduler/idle_set.h"
 #include "taskscope/runtime/scheduler/injection_queue.h"
 #include "taskscope/runtime/scheduler/local_queue.h"
+#include "taskscope/runtime/scheduler/park_word.h"
+#include "taskscope/runtime/scheduler/watch.h"
 
 using namespace taskscope::interleave;
 using namespace taskscope::runtime;
@@ -109,17 +111,16 @@ struct Job : task::Header {
 template <std::uint32_t kWorkers>
 struct Pool {
   using Local = scheduler::LocalQueue<task::Header, 2>;
-  static constexpr std::uint32_t kAwake = 0, kNotified = 1, kSleeping = 2;
 
   scheduler::IdleSet idle{kWorkers};
   scheduler::InjectionQueue injection;
   std::array<Local, kWorkers> locals;
-  std::array<Atomic<std::uint32_t>, kWorkers> words;
+  std::array<scheduler::ParkWord, kWorkers> words;
   std::array<bool, kWorkers> searching{};
 
   void unpark(std::uint32_t worker) {
-    if (worker == scheduler::IdleSet::kNobody) return;
-    if (words[worker].exchange(kNotified, kAcqRel) == kSleeping) futex_wake(words[worker]);
+    if (worker != scheduler::IdleSet::kNobody)
+      check(!words[worker].notify(), "there is no driver here");
   }
   void inject(Job& job) {
     job.brought.write(1);
@@ -157,10 +158,8 @@ struct Pool {
     searching[worker] = false;
     if (anything_queued()) unpark(idle.notify_after_fence());
     for (;;) {
-      auto expected = kAwake;
-      if (words[worker].compare_exchange_strong(expected, kSleeping, kAcqRel))
-        futex_wait(words[worker], kSleeping);
-      words[worker].exchange(kAwake, kAcqRel);
+      if (words[worker].begin(false)) words[worker].wait(kForever);
+      static_cast<void>(words[worker].end());
       if (!idle.is_asleep(worker)) break;
     }
     searching[worker] = true;
@@ -215,10 +214,8 @@ void worker_that_sleeps() {
   pool.idle.sleep(1, false);
   threads([&] { pool.push(0, job); },
           [&] {
-            auto expected = Pool<2>::kAwake;
-            if (pool.words[1].compare_exchange_strong(expected, Pool<2>::kSleeping, kAcqRel))
-              futex_wait(pool.words[1], Pool<2>::kSleeping);
-            pool.words[1].exchange(Pool<2>::kAwake, kAcqRel);
+            if (pool.words[1].begin(false)) pool.words[1].wait(kForever);
+            static_cast<void>(pool.words[1].end());
             pool.searching[1] = true;
             static_cast<void>(pool.next(1));
           });
@@ -284,22 +281,64 @@ void wakes_by_itself() {
   check(idle.awake() == 1, "awake");
 }
 
+/// A notification comes once, whenever it comes, and with what was done before.
+void notified() {
+  scheduler::ParkWord word;
+  Tracked<int> before;
+  threads(
+      [&] {
+        for (bool got = false; !got;) {
+          if (word.begin(false)) word.wait(kForever);
+          got = word.end();
+        }
+        check(before.read() == 1, "done before");
+      },
+      [&] {
+        before.write(1);
+        static_cast<void>(word.notify());
+      },
+      [&] { word.stir(); });
+}
+/// A worker that watches sleeps without a limit only while nobody works: who begins to work finds
+/// it so, and then it wakes.
+void watch_deepens() {
+  scheduler::IdleSet idle{2};
+  scheduler::Watch watch;
+  scheduler::ParkWord word;
+  idle.sleep(0, false);
+  idle.sleep(1, false);
+  check(watch.begin(0), "nobody else watches");
+  threads(
+      [&] {
+        check(word.begin(false), "nobody notifies");
+        if (watch.try_deep(true, idle)) word.wait(kForever);
+        static_cast<void>(word.end());
+      },
+      [&] {
+        static_cast<void>(idle.wake_self(1));
+        fence(kSeqCst);
+        if (watch.keeper() == 0 && watch.is_deep()) word.stir();
+      });
+}
+
 Part queues() {
-  return {
-      .files = {"scheduler/local_queue.h", "scheduler/injection_queue.h", "scheduler/idle_set.h"},
-      .cases = {{"owner and thief", owner_and_thieves<4, 3, 1>},
-                {"owner and two thieves", owner_and_thieves<4, 2, 2>, {.preemptions = 2}},
-                {"full, with a thief", owner_and_thieves<2, 3, 1>},
-                {"wraps", wraps},
-                {"a thief is seen", thief_is_seen},
-                {"chains", chains},
-                {"submit to the last worker", submit_to_the_last},
-                {"a worker that is busy", worker_that_is_busy},
-                {"a worker that sleeps", worker_that_sleeps},
-                {"wakes by itself", wakes_by_itself},
-                {"two submitters", two_submitters, {.preemptions = 2}},
-                {"a searcher wakes the next", searcher_wakes_the_next, {.preemptions = 1}}},
-      .unreached = {{"kPublished =", "", kRelease, kRelease, "the default of push's order"}}};
+  return {.files = {"scheduler/local_queue.h", "scheduler/injection_queue.h",
+                    "scheduler/idle_set.h", "scheduler/park_word.h", "scheduler/watch.h"},
+          .cases = {{"owner and thief", owner_and_thieves<4, 3, 1>},
+                    {"owner and two thieves", owner_and_thieves<4, 2, 2>, {.preemptions = 2}},
+                    {"full, with a thief", owner_and_thieves<2, 3, 1>},
+                    {"wraps", wraps},
+                    {"a thief is seen", thief_is_seen},
+                    {"chains", chains},
+                    {"submit to the last worker", submit_to_the_last},
+                    {"a worker that is busy", worker_that_is_busy},
+                    {"a worker that sleeps", worker_that_sleeps},
+                    {"wakes by itself", wakes_by_itself},
+                    {"notified", notified},
+                    {"a watch without a limit", watch_deepens},
+                    {"two submitters", two_submitters, {.preemptions = 2}},
+                    {"a searcher wakes the next", searcher_wakes_the_next, {.preemptions = 1}}},
+          .unreached = {{"kPublished =", "", kRelease, kRelease, "the default of push's order"}}};
 }
 
 }  // namespace
