@@ -11,8 +11,8 @@ ChannelCore::ChannelCore(std::size_t capacity, const char* type, const char* nam
 }
 
 void ChannelCore::drop_sender() noexcept {
-  // Release for all, acquire for the last: what they sent is seen by who finds the channel ended.
-  if (senders_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  // Release: pairs with the acquire in ended(), by whoever looks, the last sender among them.
+  if (senders_.fetch_sub(1, std::memory_order_release) != 1) return;
   task::WakeBatch batch;
   std::unique_lock lock(lock_);
   tell_if_ended(lock, batch);

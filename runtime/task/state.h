@@ -39,19 +39,20 @@ class State {
   [[nodiscard]] bool is_task() const noexcept { return load() != 0; }
 
   /// Popped from a queue: the caller owns the body now.
-  /// Acquire: sees everything written by the owner that let go, and by whoever woke the task.
+  /// Acquire: sees everything written by the owner that let go, and by whoever woke the task. Not
+  /// in the load: where it decides alone there is nothing that the queue did not bring.
   [[nodiscard]] Taken to_running() noexcept {
-    auto before = word_.load(std::memory_order_acquire);
+    auto before = word_.load(std::memory_order_relaxed);
     if ((before & kRunning) != 0) {
       // Its last owner queued it without letting go: the queue handed the body over. A wake that
       // is not seen here stays for the end of this poll.
       if ((before & (kScheduled | kCancelled)) == 0) return Taken::Poll;
-      before = word_.fetch_and(~kScheduled, std::memory_order_acq_rel);
+      before = word_.fetch_and(~kScheduled, std::memory_order_acquire);
     } else {
       // kScheduled off and kRunning on, as a subtraction: an addition gives the old value in one
       // instruction, where an exclusive or takes a loop.
       static_assert(kScheduled - kRunning == 1);
-      before = word_.fetch_sub(kScheduled - kRunning, std::memory_order_acq_rel);
+      before = word_.fetch_sub(kScheduled - kRunning, std::memory_order_acquire);
       assert((before & (kScheduled | kRunning)) == kScheduled);
     }
     return (before & kCancelled) != 0 ? Taken::Cancel : Taken::Poll;
@@ -60,13 +61,14 @@ class State {
   /// Lets go of the body. True: it was woken meanwhile; the caller keeps it, and has to queue the
   /// task. Who wants to run again anyway queues it as it is, without a step on this word: what
   /// wakes or cancels it until then leaves it in that queue.
-  /// Release: publishes the body to the next owner.
+  /// Release: publishes the body to the next owner, whom a waker queues. What wakers wrote is for
+  /// that one: to_running() acquires it, through this and any other change of the word.
   [[nodiscard]] bool to_idle() noexcept {
     auto before = word_.load(std::memory_order_relaxed);
     do {
       assert((before & kRunning) != 0);
       if ((before & kScheduled) != 0) return true;
-    } while (!word_.compare_exchange_weak(before, before & ~kRunning, std::memory_order_acq_rel,
+    } while (!word_.compare_exchange_weak(before, before & ~kRunning, std::memory_order_release,
                                           std::memory_order_relaxed));
     return false;
   }

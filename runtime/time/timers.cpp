@@ -105,7 +105,8 @@ void Timers::publish_next() noexcept {
   const auto tick = wheel_.next_expiration();
   const auto next = tick ? ns_of_tick(*tick) : kNever;
   if (next != next_ns_.load(std::memory_order_relaxed)) {
-    next_ns_.store(next, std::memory_order_seq_cst);  // see next_deadline_ns()
+    // seq_cst: forbids that who inserted a timer reads DriverDeadline before this is visible.
+    next_ns_.store(next, std::memory_order_seq_cst);
   }
 }
 

@@ -78,11 +78,9 @@ class Timers {
   /// When `advance` has something to do next; never later than the earliest deadline, kNever if
   /// there is none.
   ///
-  /// seq_cst, as is the store in insert(): a worker says until when it sleeps and then reads this;
-  /// who inserts stores this and then reads until when the worker sleeps. With anything weaker
-  /// both could read the old value, and the worker would oversleep.
+  /// Relaxed: a worker that is going to sleep reads it behind the fence of DriverDeadline::begin().
   [[nodiscard]] std::uint64_t next_deadline_ns() const noexcept {
-    return next_ns_.load(std::memory_order_seq_cst);
+    return next_ns_.load(std::memory_order_relaxed);
   }
 
   [[nodiscard]] std::array<std::uint32_t, Wheel::kLevels> occupancy() const noexcept;

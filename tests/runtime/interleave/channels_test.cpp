@@ -51,14 +51,28 @@ void thread_sends() {
             sending.reset();
           });
 }
+Task<void> receive_end(mpsc::Receiver<Message> receiver, Tracked<int>* one, Tracked<int>* two) {
+  auto message = co_await receiver.recv();
+  check(!message.has_value(), "nothing was sent");
+  check(one->read() + two->read() == 2, "both were through");
+}
 /// The last of two senders to go closes the channel, and all that both have done is seen.
 void senders_go() {
   Workers workers;
   auto [sender, receiver] = mpsc::unbounded_channel<Message>();
-  workers.spawn(receive_all(std::move(receiver), 0)).detach();
+  Tracked<int> one, two;
+  workers.spawn(receive_end(std::move(receiver), &one, &two)).detach();
   auto first = std::make_optional(std::move(sender));
   auto second = first;
-  threads([&] { workers.work(); }, [&] { first.reset(); }, [&] { second.reset(); });
+  threads([&] { workers.work(); },
+          [&] {
+            one.write(1);
+            first.reset();
+          },
+          [&] {
+            two.write(1);
+            second.reset();
+          });
 }
 /// What a sender did before it went is seen by who finds the channel ended without waiting.
 void end_is_seen() {
@@ -166,11 +180,57 @@ void watched() {
           });
 }
 
+Task<void> see_end(watch::Receiver<int> receiver, Tracked<int>* one, Tracked<int>* two) {
+  const auto changed = co_await receiver.changed();
+  check(!changed.has_value(), "nothing was sent");
+  check(one->read() + two->read() == 2, "both were through");
+}
+void watch_senders_go() {
+  Workers workers;
+  Tracked<int> one, two;
+  auto [sender, receiver] = watch::channel<int>(0);
+  workers.spawn(see_end(std::move(receiver), &one, &two)).detach();
+  auto first = std::make_optional(std::move(sender));
+  auto second = first;
+  threads([&] { workers.work(); },
+          [&] {
+            one.write(1);
+            first.reset();
+          },
+          [&] {
+            two.write(1);
+            second.reset();
+          });
+}
+Task<void> see_receivers_go(watch::Sender<int> sender, Tracked<int>* one, Tracked<int>* two) {
+  co_await sender.closed();
+  check(one->read() + two->read() == 2, "both were through");
+}
+void watch_receivers_go() {
+  Workers workers;
+  Tracked<int> one, two;
+  auto [sender, receiver] = watch::channel<int>(0);
+  auto first = std::make_optional(std::move(receiver));
+  auto second = first;
+  workers.spawn(see_receivers_go(std::move(sender), &one, &two)).detach();
+  threads([&] { workers.work(); },
+          [&] {
+            one.write(1);
+            first.reset();
+          },
+          [&] {
+            two.write(1);
+            second.reset();
+          });
+}
+
 Part others() {
   return {.files = {"sync/oneshot.h", "sync/oneshot.cpp", "sync/watch.h", "sync/watch.cpp"},
           .cases = {{"oneshot: sends", one_message<true>, {.preemptions = 4}},
                     {"oneshot: goes", one_message<false>, {.preemptions = 4}},
-                    {"watch", watched, {.preemptions = 3}}}};
+                    {"watch", watched, {.preemptions = 3}},
+                    {"watch: senders go", watch_senders_go, {.preemptions = 3}},
+                    {"watch: receivers go", watch_receivers_go, {.preemptions = 3}}}};
 }
 
 }  // namespace

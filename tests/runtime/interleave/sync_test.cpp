@@ -105,6 +105,23 @@ void mutex_between_tasks() {
   check(mutex->try_lock()->read() == 2, "both were inside");
 }
 
+/// Who is first in line is gone when the mutex is passed on: it is free then, and carries on what
+/// was done inside.
+void mutex_waiter_goes() {
+  Workers workers;
+  auto mutex = std::make_unique<sync::Mutex<Tracked<int>>>(Tracked<int>());
+  auto held = std::make_optional(mutex->try_lock_owned());
+  auto waiting = workers.spawn(lock_mutex(mutex.get()));
+  threads([&] { workers.work(); }, [&] { waiting.abort(); },
+          [&] {
+            use(**held);
+            held.reset();
+          },
+          [&] {
+            if (auto guard = mutex->try_lock()) use(*guard);
+          });
+}
+
 Task<void> acquire(sync::Semaphore* semaphore, Tracked<int>* inside) {
   auto permit = co_await semaphore->acquire();
   if (permit) use(*inside);
@@ -127,6 +144,26 @@ void semaphore_between_tasks() {
   workers.spawn(acquire(semaphore.get(), &inside)).detach();
   threads([&] { workers.work(); }, [&] { workers.work(); });
   check(inside.read() == 2, "both had the permit");
+}
+Task<void> acquire_two(sync::Semaphore* semaphore, Tracked<int>* one, Tracked<int>* two) {
+  auto permit = co_await semaphore->acquire(2);
+  check(one->read() + two->read() == 2, "what was done before both were added is seen");
+}
+/// Permits that come from two sides, one maybe before it is waited for.
+void semaphore_gathers() {
+  Workers workers;
+  auto semaphore = std::make_unique<sync::Semaphore>(0);
+  Tracked<int> one, two;
+  workers.spawn(acquire_two(semaphore.get(), &one, &two)).detach();
+  threads([&] { workers.work(); },
+          [&] {
+            use(one);
+            semaphore->add_permits(1);
+          },
+          [&] {
+            use(two);
+            semaphore->add_permits(1);
+          });
 }
 /// Permits that carry what was written before they were added.
 void semaphore_adds() {
@@ -157,13 +194,22 @@ void semaphore_closes() {
 }
 
 Part mutexes() {
-  return {.files = {"sync/mutex.h", "sync/mutex.cpp", "sync/semaphore.h", "sync/semaphore.cpp"},
-          .cases = {{"mutex: a task and a thread", mutex_and_thread},
-                    {"mutex: two tasks", mutex_between_tasks, {.preemptions = 2}},
-                    {"semaphore: a task and a thread", semaphore_and_thread, {.preemptions = 4}},
-                    {"semaphore: two tasks", semaphore_between_tasks, {.preemptions = 2}},
-                    {"semaphore: adds", semaphore_adds},
-                    {"semaphore: closes", semaphore_closes, {.preemptions = 3}}}};
+  return {
+      .files = {"sync/mutex.h", "sync/mutex.cpp", "sync/semaphore.h", "sync/semaphore.cpp"},
+      .cases = {{"mutex: a task and a thread", mutex_and_thread},
+                {"mutex: two tasks", mutex_between_tasks, {.preemptions = 2}},
+                {"semaphore: a task and a thread", semaphore_and_thread, {.preemptions = 4}},
+                {"semaphore: two tasks", semaphore_between_tasks, {.preemptions = 2}},
+                {"mutex: a waiter goes", mutex_waiter_goes, {.preemptions = 2}},
+                {"semaphore: adds", semaphore_adds},
+                {"semaphore: gathers", semaphore_gathers, {.preemptions = 2}},
+                {"semaphore: closes", semaphore_closes, {.preemptions = 3}}},
+      // Whoever has taken a permit enters the list of holders, under the lock under which it
+      // was given; these are for when that is no more.
+      .unneeded = {
+          {"Semaphore::try_take", "compare_exchange", kAcquire, kRelaxed, "the list of holders"},
+          {"AcquiringBase::start", "compare_exchange", kAcquire, kRelaxed, "is under the lock"},
+          {"Semaphore::give", "fetch_add", kRelease, kRelaxed, "the list of holders"}}};
 }
 
 // --- what is told
