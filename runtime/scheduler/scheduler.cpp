@@ -255,7 +255,10 @@ void Scheduler::notify_one_published() noexcept {
   if (worker != IdleSet::kNobody) workers_[worker]->unpark();
 }
 
-bool Scheduler::poll(task::Header& task, Worker& worker) {
+template <bool kMetered>
+void Scheduler::poll(task::Header& task, Worker& worker) {
+  observe::Ticks metered_from{};
+  if constexpr (kMetered) metered_from = worker.meter_start(task);
   const auto taken = task.state.to_running();
   Context& here = context();
   here.task = &task;
@@ -283,17 +286,23 @@ bool Scheduler::poll(task::Header& task, Worker& worker) {
   worker.current_.store(0, std::memory_order_relaxed);
   here.task = nullptr;
   if (done) {
+    std::uint32_t polls = 0;
+    if constexpr (kMetered) polls = task.polls.load(std::memory_order_relaxed);
     finish(task, now);
-    return true;
+    if constexpr (kMetered) worker.meter_end(metered_from, polls);
+    return;
   }
   if (task.again != 0) {
     if ((task.again & task::Header::kOutOfBudget) != 0) worker.budget_yields.add();
+    if constexpr (kMetered) worker.stamp(task, true);
     worker.requeue(&task);
   } else if (task.state.to_idle()) {
     worker.submit(&task);
   }
-  return false;
+  if constexpr (kMetered) worker.meter_end(metered_from, 0);
 }
+template void Scheduler::poll<false>(task::Header&, Worker&);
+template void Scheduler::poll<true>(task::Header&, Worker&);
 
 void Scheduler::poll_elsewhere(task::Header& task) {
   const auto taken = task.state.to_running();

@@ -68,8 +68,10 @@ class Scheduler final : public observe::Inspector {
   void adopt(task::Header& task, const task::BodyOps& ops, const SpawnOptions& options);
   /// Queues a scheduled task. Any thread.
   void submit(task::Header* task) noexcept;
-  /// Polls a task popped from a queue, on behalf of `worker`, which calls it. True: it has ended.
-  bool poll(task::Header& task, Worker& worker);
+  /// Polls a task popped from a queue, on behalf of `worker`, which calls it; kMetered: it keeps
+  /// histograms.
+  template <bool kMetered>
+  void poll(task::Header& task, Worker& worker);
   /// The same on a thread that is no worker: block_on, the blocking pool.
   void poll_elsewhere(task::Header& task);
   /// The one way a task ends: outcome is set, the body has ended or is destroyed. `now` is zero

@@ -54,6 +54,16 @@ void Worker::run() {
   awake_since_ns_ = observe::monotonic_ns();
   awake_since_published_ns_.store(awake_since_ns_, std::memory_order_relaxed);
   begin_batch(awake_since_ns_);
+  if (meters_ == nullptr) {
+    work<false>();
+  } else {
+    work<true>();
+  }
+  end_busy(observe::monotonic_ns());
+}
+
+template <bool kMetered>
+void Worker::work() {
   while (!scheduler_.stopping_.load(std::memory_order_relaxed)) {
     task::Header* task = next_task();
     if (task == nullptr) task = search();
@@ -63,13 +73,8 @@ void Worker::run() {
       continue;
     }
     found_work();
-    if (meters_ == nullptr) [[likely]] {
-      scheduler_.poll(*task, *this);
-    } else {
-      poll_metered(*task);
-    }
+    scheduler_.poll<kMetered>(*task, *this);
   }
-  end_busy(observe::monotonic_ns());
 }
 
 observe::Ticks Worker::carry_ticks() noexcept {
@@ -81,37 +86,28 @@ observe::Ticks Worker::carry_ticks() noexcept {
   return carried_ticks_;
 }
 
-void Worker::poll_metered(task::Header& task) {
-  const std::uint32_t polls = task.polls.load(std::memory_order_relaxed) + 1;
-  const std::uint32_t queued_at = task.scheduled_at;
-  // The readings are the same as the hook's, whichever comes first.
-  const bool reads_clock = meters_->poll_time != nullptr || meters_->schedule_latency != nullptr;
-  const observe::Ticks started = reads_clock ? carry_ticks() : observe::Ticks{};
+observe::Ticks Worker::meter_start(const task::Header& task) noexcept {
+  if (!meters_->poll_time && !meters_->schedule_latency) return {};
+  // This reading serves the hook too, and the one of its end before served this.
+  const observe::Ticks started = carry_ticks();
   if (meters_->schedule_latency) {
     meters_->schedule_latency->record(
-        meters_->to_ns(metrics::QueueStamp::ticks_since(queued_at, started)));
+        meters_->to_ns(metrics::QueueStamp::ticks_since(task.scheduled_at, started)));
   }
-  const bool ended = scheduler_.poll(task, *this);  // if it did, the task may be gone
+  return started;
+}
+
+void Worker::meter_end(observe::Ticks started, std::uint32_t polls) noexcept {
   if (meters_->poll_time) {
     meters_->poll_time->record(meters_->to_ns(static_cast<std::uint64_t>(carry_ticks()) -
                                               static_cast<std::uint64_t>(started)));
   }
-  if (ended && meters_->poll_count) meters_->poll_count->record(polls);
+  if (polls != 0 && meters_->poll_count) meters_->poll_count->record(polls);
 }
 
-void Worker::stamp(task::Header& task, observe::Ticks now) const noexcept {
-  if (meters_->schedule_latency) task.scheduled_at = metrics::QueueStamp::at(now);
-}
-
-void Worker::submit_metered(task::Header* task) noexcept {
-  stamp(*task, observe::read_ticks());
-  put_first(task);
-}
-
-void Worker::requeue_metered(task::Header* task) noexcept {
-  // It is queued as its poll ends.
-  stamp(*task, carry_ticks());
-  put_again(task);
+void Worker::stamp(task::Header& task, bool poll_ends) noexcept {
+  if (!meters_->schedule_latency) return;
+  task.scheduled_at = metrics::QueueStamp::at(poll_ends ? carry_ticks() : observe::read_ticks());
 }
 
 void Worker::found_work() {
@@ -136,7 +132,12 @@ void Worker::submit(task::Header* task) noexcept {
   put_first(task);
 }
 
-inline void Worker::put_first(task::Header* task) noexcept {
+void Worker::submit_metered(task::Header* task) noexcept {
+  stamp(*task, false);
+  put_first(task);
+}
+
+[[gnu::always_inline]] inline void Worker::put_first(task::Header* task) noexcept {
   if (alone_) {
     task::Header* const displaced = lifo_.load(std::memory_order_relaxed);
     lifo_.store(task, std::memory_order_relaxed);
@@ -158,12 +159,6 @@ task::Header* Worker::take_lifo() noexcept {
 
 void Worker::requeue(task::Header* task) noexcept {
   local_schedules.add();
-  if (meters_ != nullptr) [[unlikely]]
-    return requeue_metered(task);
-  put_again(task);
-}
-
-inline void Worker::put_again(task::Header* task) noexcept {
   if (!queue_.push(task)) return overflow(task);
   // Without the order that push_back pays for: a worker that falls asleep just now may be missed.
   // This one gets to the task itself, and asks again in maintain().

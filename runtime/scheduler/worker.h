@@ -52,8 +52,8 @@ class Worker {
   /// Null when no histogram is on. Any thread.
   [[nodiscard]] const metrics::Meters* meters() const noexcept { return meters_.get(); }
 
-  Counter wakes, parks, park_unparks, noops, steals, steal_operations, local_schedules, overflows, budget_yields,
-      spawns, finishes;
+  Counter wakes, parks, park_unparks, noops, steals, steal_operations, local_schedules, overflows,
+      budget_yields, spawns, finishes;
 
  private:
   friend class Scheduler;
@@ -74,15 +74,18 @@ class Worker {
   [[nodiscard]] task::Header* steal_from_any();
   [[nodiscard]] task::Header* spin();
   [[nodiscard]] task::Header* steal_from(Worker& victim);
-  void poll_metered(task::Header& task);
-  // In functions of their own, so that the usual way keeps no registers for them.
-  void submit_metered(task::Header* task) noexcept;
-  void requeue_metered(task::Header* task) noexcept;
-  void stamp(task::Header& task, observe::Ticks now) const noexcept;
+  template <bool kMetered>
+  void work();
+  /// Metered: a poll begins; returns when. 0 when no time is asked for.
+  [[nodiscard]] observe::Ticks meter_start(const task::Header& task) noexcept;
+  /// Metered: it is over; `polls` of a task that has ended with it, else 0.
+  void meter_end(observe::Ticks started, std::uint32_t polls) noexcept;
+  /// Metered: the task is about to be queued; as its poll ends, or now.
+  void stamp(task::Header& task, bool poll_ends) noexcept;
   /// The clock as it was when the last poll here ended, if nothing came between; else now.
   [[nodiscard]] observe::Ticks carry_ticks() noexcept;
-  void put_first(task::Header* task) noexcept;   // into the LIFO slot
-  void put_again(task::Header* task) noexcept;  // see requeue()
+  void submit_metered(task::Header* task) noexcept;
+  void put_first(task::Header* task) noexcept;  // into the LIFO slot
   void park();
   void sleep_until_woken();
   void maintain();
