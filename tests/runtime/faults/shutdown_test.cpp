@@ -265,11 +265,11 @@ TEST_CASE("waker: one that outlives its runtime wakes nobody, on any thread") {
     auto runtime = Builder::multi_thread().worker_threads(1).build();
     runtime.block_on(begin(world, 70));
     REQUIRE(faults::eventually([&] { return world.waiting >= 70; }));
-    {
+    REQUIRE(faults::eventually([&] {
       const std::lock_guard lock(world.wakers_mutex);
       kept = world.wakers;
-    }
-    REQUIRE(kept.size() == 10);
+      return kept.size() == 10;
+    }));
   }
   CHECK(Tracked::living() == 0);
   for (const auto& waker : kept) waker.wake();
@@ -313,10 +313,10 @@ TEST_CASE("blocked workers: timers and sockets go on as long as one worker is fr
     co_return heard;
   };
   for (const std::uint32_t workers : {2u, 3u}) {
-    auto runtime = Builder::multi_thread().worker_threads(workers).build();
     const int blocked = static_cast<int>(workers) - 1;
-    Gate gate;
+    Gate gate;  // outlives who is inside
     std::atomic<int> over{0};
+    auto runtime = Builder::multi_thread().worker_threads(workers).build();
     for (int i = 0; i < blocked; ++i) runtime.spawn(blocks(gate, over, sleeps)).detach();
     gate.await_inside(blocked);
     // From here on one worker has all there is to do.

@@ -137,8 +137,8 @@ TEST_CASE("threads: a blocking call that gets none is refused, and later ones ar
 }
 
 TEST_CASE("threads: with one at work, a call that gets none of its own waits for that one") {
+  Gate gate;  // outlives who is inside
   auto runtime = Builder::multi_thread().worker_threads(1).build();
-  Gate gate;
   auto first = runtime.spawn_blocking([&gate] { gate.pass(); });
   gate.await_inside();
   std::atomic<int> made{0};
