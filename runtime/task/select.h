@@ -6,7 +6,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <optional>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -65,9 +68,11 @@ class Arms : public Group {
   ~Arms() { unlink_all(); }
 
   /// Runs every arm up to its first wait, beginning with `first`; stops when the group is
-  /// satisfied. False: it is satisfied already, and the owner goes on at once.
+  /// satisfied. False: it is satisfied already, and the owner goes on at once. `left_out`: arms
+  /// that are not run, as bits.
   template <class Promise>
-  bool start(std::coroutine_handle<Promise> awaiting, std::uint32_t first) {
+  bool start(std::coroutine_handle<Promise> awaiting, std::uint32_t first,
+             std::uint64_t left_out = 0) {
     suspend(awaiting);
     constexpr auto kArms = static_cast<std::uint32_t>(sizeof...(T));
     // All before the first is started: arms that it makes itself go between it and the next.
@@ -77,8 +82,10 @@ class Arms : public Group {
       arm.group = this;
       link(arm, *branch_, std::exchange(before, &arm));
     }
-    for (std::uint32_t i = 0; i < kArms && !satisfied_; ++i)
-      start_arm((first + i) % kArms, std::index_sequence_for<T...>{});
+    for (std::uint32_t i = 0; i < kArms && !satisfied_; ++i) {
+      const auto index = (first + i) % kArms;
+      if ((left_out >> index & 1) == 0) start_arm(index, std::index_sequence_for<T...>{});
+    }
     if (!satisfied_) return true;
     branch_->woken = false;
     branch_->waiter = nullptr;
@@ -125,17 +132,68 @@ class Arms : public Group {
   std::array<Arm, sizeof...(T)> arms_;
 };
 
-template <bool kBiased, class... T>
-class [[nodiscard]] Select final : public Arms<T...> {
+/// An arm of select, and whether it takes part.
+template <class T>
+struct SelectArm {
+  Task<T> task;
+  bool enabled = true;
+};
+template <class A>
+auto as_select_arm(A&& arm) {
+  return SelectArm<ArmResult<A>>{as_task(std::forward<A>(arm))};
+}
+template <class T>
+SelectArm<T> as_select_arm(SelectArm<T>&& arm) {
+  return std::move(arm);
+}
+
+/// Ends an arm of a select without a result.
+class Decline final : public Waiter {
  public:
-  using Result = std::variant<Wrapped<T>...>;
-  explicit Select(Task<T>&&... tasks) noexcept
-      : Arms<T...>(observe::BranchMode::Any, std::move(tasks)...) {}
+  static constexpr bool kUnbudgeted = true;
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+    // Whoever resumed the arm sees that it has no leaf any more, and tells the select.
+    auto& arm = static_cast<Arm&>(*awaiting.promise().branch());
+    arm.declined = true;
+    arm.leaf = nullptr;
+    arm.waiter = nullptr;
+  }
+  void await_resume() const noexcept {}
+  [[nodiscard]] bool ready(bool) noexcept override { return false; }
+  void describe(observe::Wait&) const noexcept override {}
+};
+template <class T>
+Task<T> declining(Task<T> arm) {
+  T result = co_await std::move(arm);
+  Decline decline;
+  if (!result) co_await decline;
+  co_return result;
+}
+
+struct Otherwise {};
+
+template <bool kBiased, bool kElse, class... T>
+class [[nodiscard]] Select final : public Arms<T...> {
+  static_assert(sizeof...(T) <= 64, "select takes up to 64 arms");
+
+ public:
+  using Result = std::conditional_t<kElse, std::variant<Wrapped<T>..., std::monostate>,
+                                    std::variant<Wrapped<T>...>>;
+  explicit Select(SelectArm<T>&&... arms) noexcept
+      : Arms<T...>(observe::BranchMode::Any, std::move(arms.task)...) {
+    std::uint32_t index = 0;
+    ((left_out_ |= std::uint64_t{arms.enabled ? 0u : 1u} << index++), ...);
+  }
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> awaiting) {
+    able_ -= static_cast<std::size_t>(std::popcount(left_out_));
+    if (able_ == 0) return false;
     return this->start(awaiting,
-                       kBiased ? 0 : next_random() % static_cast<std::uint32_t>(sizeof...(T)));
+                       kBiased ? 0 : next_random() % static_cast<std::uint32_t>(sizeof...(T)),
+                       left_out_);
   }
   Result await_resume() {
     // After the result is in place, or while its exception travels.
@@ -147,16 +205,27 @@ class [[nodiscard]] Select final : public Arms<T...> {
   }
   void arm_done(Arm& arm) noexcept override {
     if (this->satisfied_) return;
-    winner_ = arm.index;
-    this->satisfy();
+    if (!arm.declined) {
+      winner_ = arm.index;
+      this->satisfy();
+    } else if (--able_ == 0) {
+      this->satisfy();
+    }
   }
 
  private:
   template <std::size_t I>
   Result take() {
-    if constexpr (I + 1 < sizeof...(T)) {
+    if constexpr (I == sizeof...(T)) {
+      if constexpr (kElse) return Result(std::in_place_index<I>);
+      throw std::logic_error("select: no arm is left that could win, and there is no otherwise");
+    } else {
       if (winner_ != I) return take<I + 1>();
+      return take_winner<I>();
     }
+  }
+  template <std::size_t I>
+  Result take_winner() {
     if constexpr (std::is_void_v<decltype(this->template promise<I>().take())>) {
       this->template promise<I>().take();
       return Result(std::in_place_index<I>);
@@ -165,8 +234,26 @@ class [[nodiscard]] Select final : public Arms<T...> {
     }
   }
 
-  std::size_t winner_ = 0;
+  std::size_t winner_ = sizeof...(T);  // that many: none
+  std::size_t able_ = sizeof...(T);    // arms that may still win
+  std::uint64_t left_out_ = 0;
 };
+
+template <bool kBiased, bool kElse, class... T>
+auto select_of(SelectArm<T>&&... arms) {
+  return Select<kBiased, kElse, T...>(std::move(arms)...);
+}
+template <bool kBiased, bool kElse, class Arguments, std::size_t... I>
+auto make_select(Arguments&& arms, std::index_sequence<I...>) {
+  return select_of<kBiased, kElse>(as_select_arm(std::get<I>(std::move(arms)))...);
+}
+template <bool kBiased, class... A>
+auto make_select(A&&... arms) {
+  using Last = std::tuple_element_t<sizeof...(A) - 1, std::tuple<std::remove_cvref_t<A>...>>;
+  constexpr bool kElse = std::is_same_v<Last, Otherwise>;
+  return make_select<kBiased, kElse>(std::forward_as_tuple(std::forward<A>(arms)...),
+                                     std::make_index_sequence<sizeof...(A) - (kElse ? 1 : 0)>{});
+}
 
 template <class... T>
 class [[nodiscard]] Join final : public Arms<T...> {
@@ -220,21 +307,51 @@ class [[nodiscard]] Join final : public Arms<T...> {
 
 }  // namespace task
 
+/// An arm of select that takes part only if `enabled`. Its awaitable is made in any case.
+///
+/// Source   the precondition, `if`, of tokio::select!
+template <class A>
+[[nodiscard]] auto only_if(bool enabled, A&& arm) {
+  auto made = task::as_select_arm(std::forward<A>(arm));
+  made.enabled = made.enabled && enabled;
+  return made;
+}
+/// An arm of select that wins only with a result that is not empty: an optional with a value, a
+/// Result without an error. With another it is out, and the others go on.
+///
+/// Source   the patterns, as Some(x) = ..., of tokio::select!
+template <class A>
+[[nodiscard]] auto if_some(A&& arm) {
+  auto made = task::as_select_arm(std::forward<A>(arm));
+  made.task = task::declining(std::move(made.task));
+  return made;
+}
+/// As the last argument of select: what it gives when no arm is left that could win.
+///
+/// Source   the `else` of tokio::select!
+inline constexpr task::Otherwise otherwise{};
+
 /// Waits for the first of its arms; the others are destroyed before it returns.
 ///
-/// Shape    a variant with one alternative an arm, in their order; void arms give std::monostate.
-/// Errors   what the winning arm throws.
+/// Shape    a variant with one alternative an arm, in their order; void arms give std::monostate,
+///          and so does `otherwise`, which comes last. Up to 64 arms.
+///              auto got = co_await select(if_some(jobs.recv()), only_if(idle, timer), otherwise);
+/// Errors   what the winning arm throws. std::logic_error when no arm is left that could win, and
+///          there is no `otherwise`.
 /// Cancel   safe if every arm is: losing is cancellation.
-/// Order    arms are started at a random one, so that none starves; several ready at once are no
-/// error. Source   tokio::select!
+/// Order    arms are started at a random one, so that none starves. Of several that may go on at
+///          once the first in that order wins, and the others have taken nothing.
+/// Source   tokio::select!
 template <class... A>
 [[nodiscard]] auto select(A&&... arms) {
-  return task::Select<false, task::ArmResult<A>...>(task::as_task(std::forward<A>(arms))...);
+  return task::make_select<false>(std::forward<A>(arms)...);
 }
 /// The same, polling the arms in the order written.
+///
+/// Source   tokio::select! with `biased;`
 template <class... A>
 [[nodiscard]] auto select_biased(A&&... arms) {
-  return task::Select<true, task::ArmResult<A>...>(task::as_task(std::forward<A>(arms))...);
+  return task::make_select<true>(std::forward<A>(arms)...);
 }
 
 /// Waits for all of its arms, concurrently within this task.

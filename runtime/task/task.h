@@ -33,6 +33,7 @@ class Arm : public Branch {
   Arm* next = nullptr;      // list of the task's live arms
   Arm** link = nullptr;     // what points here
   std::uint32_t index = 0;  // in the group
+  bool declined = false;    // ended without a result, out of a select
 };
 
 /// Waits for its arms; lives in the awaiting frame. Its arms are destroyed before it ends.

@@ -1,12 +1,15 @@
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "taskscope/runtime/runtime.h"
+#include "taskscope/runtime/sync/mpsc.h"
 #include "taskscope/runtime/sync/notify.h"
 #include "taskscope/runtime/time/sleep.h"
 #include "taskscope/runtime/time/timeout.h"
@@ -200,4 +203,74 @@ TEST_CASE("the arms of a select that loses have taken nothing that the winner's 
   };
   // What was notified in the loser reaches the next that waits for it.
   CHECK(runtime.block_on(on_worker(first, second)) == "second");
+}
+
+namespace {
+
+/// What two channels give, until both have ended.
+Task<std::string> drain(sync::mpsc::Receiver<char> first, sync::mpsc::Receiver<char> second) {
+  std::string got;
+  for (;;) {
+    const auto result = co_await select(if_some(first.recv()), if_some(second.recv()), otherwise);
+    if (result.index() == 2) co_return got;
+    got.push_back(result.index() == 0 ? *std::get<0>(result) : *std::get<1>(result));
+  }
+}
+Task<std::size_t> with_conditions(bool one, bool two) {
+  const auto result =
+      co_await select_biased(only_if(one, at_once(1)), only_if(two, nothing()), otherwise);
+  co_return result.index();
+}
+Task<bool> nobody_left() {
+  try {
+    const auto result = co_await select(only_if(false, nothing()));
+    static_cast<void>(result);
+  } catch (const std::logic_error&) {
+    co_return true;
+  }
+  co_return false;
+}
+/// The first arm ends empty after a while, and its frame lives until the select is over.
+Task<std::optional<int>> ends_empty(std::vector<int>& order) {
+  const Mark mark(order, 1);
+  co_await yield_now();
+  co_return std::nullopt;
+}
+Task<std::string> declines_and_goes_on(std::vector<int>& order) {
+  const auto result = co_await select_biased(if_some(ends_empty(order)), after(1ms, 7));
+  if (result.index() != 1) co_return "an arm without a result won";
+  co_return order.empty() ? "it was not begun" : "ok";
+}
+
+}  // namespace
+
+TEST_CASE("an arm without a value is out, and when none is left the select is over") {
+  auto runtime = Builder::multi_thread().worker_threads(2).build();
+  auto [send_first, first] = sync::mpsc::channel<char>(4);
+  auto [send_second, second] = sync::mpsc::channel<char>(4);
+  for (const char letter : {'a', 'b'}) {
+    REQUIRE(send_first.try_send(letter));
+    REQUIRE(send_second.try_send(letter));
+  }
+  auto draining = runtime.spawn(drain(std::move(first), std::move(second)));
+  {
+    const auto dropped_first = std::move(send_first);
+    const auto dropped_second = std::move(send_second);
+  }
+  const auto join_it = [](JoinHandle<std::string>& handle) -> Task<std::string> {
+    co_return co_await handle;
+  };
+  auto got = runtime.block_on(join_it(draining));
+  std::sort(got.begin(), got.end());
+  CHECK(got == "aabb");
+  std::vector<int> order;
+  CHECK(runtime.block_on(declines_and_goes_on(order)) == "ok");
+}
+
+TEST_CASE("an arm takes part in a select only if its condition holds") {
+  auto runtime = Builder::multi_thread().worker_threads(2).build();
+  CHECK(runtime.block_on(with_conditions(true, true)) == 0);
+  CHECK(runtime.block_on(with_conditions(false, true)) == 1);
+  CHECK(runtime.block_on(with_conditions(false, false)) == 2);
+  CHECK(runtime.block_on(nobody_left()));
 }
