@@ -15,6 +15,7 @@
 #include "taskscope/runtime/task/blocking_body.h"
 #include "taskscope/runtime/task/poll.h"
 #include "taskscope/runtime/task/resource_registry.h"
+#include "taskscope/runtime/task/thread_wait.h"
 
 namespace taskscope::runtime::scheduler {
 
@@ -788,6 +789,14 @@ void submit(Header* task) noexcept {
   with_scheduler(*task, [task](scheduler::Scheduler& scheduler) { scheduler.submit(task); });
 }
 
+void wake_thread(Header& task) noexcept {
+  if (ThreadHeader::is(task)) {
+    static_cast<ThreadHeader&>(task).wake();
+  } else {
+    submit(&task);
+  }
+}
+
 TaskId current_task_id() noexcept {
   const Header* task = context().task;
   return task != nullptr ? task->id : TaskId::None;
@@ -813,6 +822,7 @@ void WakeOrigin::set_fd(int fd) noexcept { context().fd = fd; }
 namespace {
 void tell_of_wake(const Header& task, BranchId branch, observe::ResourceId resource) noexcept {
   const Context& here = context();
+  if (ThreadHeader::is(task)) return;  // no poll follows
   observe::Woken woken;
   woken.task = task.id;
   woken.branch = branch;

@@ -26,6 +26,16 @@ void ChannelCore::drop_sender() noexcept {
   line_.wake_all(lock, batch);
 }
 
+bool ChannelCore::try_add_sender() noexcept {
+  auto senders = senders_.load(std::memory_order_relaxed);
+  do {
+    if (senders == 0) return false;
+    // Relaxed: as add_sender; that there was one is all it needs.
+  } while (!senders_.compare_exchange_weak(senders, senders + 1, std::memory_order_relaxed,
+                                           std::memory_order_relaxed));
+  return true;
+}
+
 std::uint64_t ChannelCore::add_receiver() noexcept {
   const std::lock_guard guard(lock_);
   ++receivers_;
@@ -37,6 +47,7 @@ void ChannelCore::drop_receiver(std::uint64_t position) noexcept {
     // Destroyed after the lock is gone, some at a time.
     std::array<Message, 16> dropped;
     std::size_t count = 0;
+    task::WakeBatch batch;
     const std::lock_guard guard(lock_);
     if (position < oldest()) position = oldest();
     for (; position != next_ && count < dropped.size(); ++position) {
@@ -44,7 +55,9 @@ void ChannelCore::drop_receiver(std::uint64_t position) noexcept {
       if (--read.unread == 0) dropped[count++] = std::move(read.message);
     }
     if (position != next_) continue;
-    --receivers_;
+    // In one go: who comes later, when there are receivers again, waits for their end.
+    if (--receivers_ == 0)
+      while (!closings_.empty()) closings_.wake(*closings_.front(), false, batch);
     return;
   }
 }
@@ -94,6 +107,15 @@ std::size_t ChannelCore::length(std::uint64_t position) noexcept {
   return static_cast<std::size_t>(next_ - position);
 }
 
+std::size_t ChannelCore::queued() noexcept {
+  const std::lock_guard guard(lock_);
+  std::size_t count = 0;
+  // A receiver takes them in order: what is behind one that somebody wants is wanted, too.
+  for (auto position = oldest(); position != next_; ++position)
+    if (slot(position).unread != 0) return static_cast<std::size_t>(next_ - position);
+  return count;
+}
+
 bool ChannelCore::Receiving::is_over() const noexcept {
   return position_ != core_.next_ || core_.senders_.load(std::memory_order_acquire) == 0;
 }
@@ -116,7 +138,7 @@ void ChannelCore::describe(observe::ResourceView& view,
   std::uint64_t sent = 0;
   {
     const std::lock_guard guard(lock_);
-    view.waiters = line_.size();
+    view.waiters = line_.size() + closings_.size();
     receivers = receivers_;
     sent = next_;
   }

@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/result.h"
 #include "taskscope/runtime/sync/wait_list.h"
+#include "taskscope/runtime/task/thread_wait.h"
 
 namespace taskscope::runtime::sync::broadcast {
 
@@ -29,6 +31,8 @@ struct RecvError {
 template <class T>
 class Sender;
 template <class T>
+class WeakSender;
+template <class T>
 class Receiver;
 
 /// A broadcast channel without the type of its messages. They are kept behind shared pointers, so
@@ -42,7 +46,13 @@ class ChannelCore final : public Waitable {
   ~ChannelCore() { leave(); }
 
   void add_sender() noexcept { senders_.fetch_add(1, std::memory_order_relaxed); }
+  /// False: there is no sender any more, and there will be none.
+  [[nodiscard]] bool try_add_sender() noexcept;
   void drop_sender() noexcept;
+  [[nodiscard]] std::size_t senders() const noexcept {
+    // Acquire: pairs with drop_sender's release; what the last one sent is seen.
+    return senders_.load(std::memory_order_acquire);
+  }
   /// Returns where the new receiver begins: behind what was sent.
   [[nodiscard]] std::uint64_t add_receiver() noexcept;
   void drop_receiver(std::uint64_t position) noexcept;
@@ -52,6 +62,8 @@ class ChannelCore final : public Waitable {
   [[nodiscard]] std::size_t receivers() noexcept;
   /// Messages that are there for a receiver at `position`.
   [[nodiscard]] std::size_t length(std::uint64_t position) noexcept;
+  /// Messages that some receiver has not received yet.
+  [[nodiscard]] std::size_t queued() noexcept;
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
                 void* context) override;
 
@@ -83,6 +95,25 @@ class ChannelCore final : public Waitable {
     std::uint64_t entered_at_ = 0;  // where the channel was then; locked
   };
 
+  /// Waits until there is no receiver.
+  class [[nodiscard]] Closing final : public WaitNode {
+   public:
+    explicit Closing(ChannelCore& core) noexcept
+        : WaitNode(core, observe::WaitOp::Closed), core_(core) {}
+    ~Closing() { static_cast<void>(withdraw()); }
+    [[nodiscard]] bool await_ready() noexcept {
+      return waited() ? settled() : core_.receivers() == 0;
+    }
+    template <class Promise>
+    [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
+      return wait_in(core_.closings_, awaiting.promise(), [this] { return core_.receivers_ == 0; });
+    }
+    void await_resume() noexcept { static_cast<void>(take_grant()); }
+
+   private:
+    ChannelCore& core_;
+  };
+
  private:
   struct Slot {
     Message message;
@@ -100,7 +131,7 @@ class ChannelCore final : public Waitable {
   std::vector<Slot> slots_;  // all of these: under lock_
   std::uint64_t next_ = 0;   // position of the next message
   std::size_t receivers_ = 0;
-  WaitList line_;
+  WaitList line_, closings_;
 };
 
 /// Sends to all receivers, from any thread. Copies send into the same channel.
@@ -132,6 +163,19 @@ class [[nodiscard]] Sender {
   /// A receiver of what is sent from now on.
   [[nodiscard]] Receiver<T> subscribe() const noexcept { return Receiver<T>(core_); }
   [[nodiscard]] std::size_t receiver_count() const noexcept { return core_->receivers(); }
+  /// Messages that some receiver has not received yet.
+  [[nodiscard]] std::size_t size() const noexcept { return core_->queued(); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  /// Waits until there is no receiver.
+  ///
+  /// Cancel   safe.
+  [[nodiscard]] ChannelCore::Closing closed() const noexcept {
+    return ChannelCore::Closing(*core_);
+  }
+  /// A sender that doesn't keep the channel open.
+  [[nodiscard]] WeakSender<T> downgrade() const noexcept { return WeakSender<T>(core_); }
+  /// Senders alive, this one with them.
+  [[nodiscard]] std::size_t strong_count() const noexcept { return core_->senders(); }
   [[nodiscard]] bool same_channel(const Sender& other) const noexcept {
     return core_ == other.core_;
   }
@@ -139,9 +183,29 @@ class [[nodiscard]] Sender {
   [[nodiscard]] task::Resource& resource() const noexcept { return *core_; }
 
  private:
+  friend WeakSender<T>;
   template <class U>
   friend std::pair<Sender<U>, Receiver<U>> channel(std::size_t, const char*, Site);
   explicit Sender(std::shared_ptr<ChannelCore> core) noexcept : core_(std::move(core)) {}
+  std::shared_ptr<ChannelCore> core_;
+};
+
+/// A sender that can't send and doesn't count: the channel ends when all others are gone.
+///
+/// Source   tokio::sync::broadcast::WeakSender
+template <class T>
+class [[nodiscard]] WeakSender {
+ public:
+  /// A sender, unless there is none any more.
+  [[nodiscard]] std::optional<Sender<T>> upgrade() const noexcept {
+    if (!core_->try_add_sender()) return std::nullopt;
+    return Sender<T>(core_);
+  }
+  [[nodiscard]] std::size_t strong_count() const noexcept { return core_->senders(); }
+
+ private:
+  friend Sender<T>;
+  explicit WeakSender(std::shared_ptr<ChannelCore> core) noexcept : core_(std::move(core)) {}
   std::shared_ptr<ChannelCore> core_;
 };
 
@@ -178,13 +242,28 @@ class [[nodiscard]] Receiver {
   /// Cancel   safe: a cancelled recv has taken no message.
   /// Source   tokio::sync::broadcast::Receiver::recv
   Receiving recv() noexcept { return Receiving(*core_, position_); }
+  /// Waits for the next message with the calling thread.
+  ///
+  /// Errors   as recv(). std::logic_error on a thread that runs tasks: allowed are threads outside
+  ///          of runtimes and blocking calls.
+  Result<T, RecvError> blocking_recv() {
+    return task::wait_on_thread(recv(), "broadcast::Receiver::blocking_recv");
+  }
   /// The next message, if it is there.
+  ///
+  /// Errors   as recv(), and Empty.
   Result<T, RecvError> try_recv() { return copy_of(core_->try_receive(position_)); }
   /// A receiver of what is sent from now on.
   [[nodiscard]] Receiver resubscribe() const noexcept { return Receiver(core_); }
   /// Messages that were sent and not received; more than the capacity when this one lags.
   [[nodiscard]] std::size_t size() const noexcept { return core_->length(position_); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  /// There is no sender any more; what was sent can still be received.
+  [[nodiscard]] bool is_closed() const noexcept { return sender_strong_count() == 0; }
+  [[nodiscard]] std::size_t sender_strong_count() const noexcept { return core_->senders(); }
+  [[nodiscard]] bool same_channel(const Receiver& other) const noexcept {
+    return core_ == other.core_;
+  }
   /// What watchers know the channel by.
   [[nodiscard]] task::Resource& resource() const noexcept { return *core_; }
 

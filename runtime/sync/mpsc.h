@@ -10,6 +10,7 @@
 
 #include "taskscope/runtime/result.h"
 #include "taskscope/runtime/sync/channel.h"
+#include "taskscope/runtime/task/thread_wait.h"
 
 namespace taskscope::runtime::sync::mpsc {
 
@@ -407,7 +408,16 @@ class [[nodiscard]] Sender final : public SenderEnd<T> {
   typename Channel<T>::Sending send(T message) const noexcept {
     return typename Channel<T>::Sending(*this->channel_, std::move(message));
   }
+  /// Sends a message; waits with the calling thread while the channel is full.
+  ///
+  /// Errors   as send(). std::logic_error on a thread that runs tasks: allowed are threads outside
+  ///          of runtimes and blocking calls.
+  Result<void, SendError> blocking_send(T message) const {
+    return task::wait_on_thread(send(std::move(message)), "mpsc::Sender::blocking_send");
+  }
   /// Sends a message if there is room, from any thread; it is moved from only on success.
+  ///
+  /// Errors   Full, Closed.
   Result<void, TrySendError> try_send(T&& message) const {
     return this->channel_->try_send(std::move(message));
   }
@@ -536,12 +546,28 @@ class [[nodiscard]] Receiver final {
   typename Channel<T>::ReceivingMany recv_many(std::span<T> out) noexcept {
     return typename Channel<T>::ReceivingMany(*channel_, out);
   }
+  /// The same two, which wait with the calling thread.
+  ///
+  /// Errors   std::logic_error on a thread that runs tasks: allowed are threads outside of runtimes
+  ///          and blocking calls.
+  [[nodiscard]] std::optional<T> blocking_recv() {
+    return task::wait_on_thread(recv(), "mpsc::Receiver::blocking_recv");
+  }
+  std::size_t blocking_recv_many(std::span<T> out) {
+    return task::wait_on_thread(recv_many(out), "mpsc::Receiver::blocking_recv_many");
+  }
   /// Takes the oldest message if there is one, from any thread.
+  ///
+  /// Errors   Empty, Disconnected.
   Result<T, TryRecvError> try_recv() noexcept { return channel_->try_recv(); }
   /// Lets no more messages in; those queued, and those with a permit, can still be received.
   void close() noexcept { channel_->close(); }
   [[nodiscard]] bool is_closed() const noexcept { return channel_->is_closed(); }
   [[nodiscard]] std::size_t size() const noexcept { return channel_->length(); }
+  /// Places that are neither filled nor reserved, and all there are; for bounded channels.
+  [[nodiscard]] std::size_t capacity() const noexcept { return channel_->capacity(); }
+  [[nodiscard]] std::size_t max_capacity() const noexcept { return channel_->max_capacity(); }
+  [[nodiscard]] std::size_t sender_strong_count() const noexcept { return channel_->senders(); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   /// What watchers know the channel by.
   [[nodiscard]] task::Resource& resource() const noexcept { return *channel_; }

@@ -8,6 +8,7 @@
 #include "taskscope/runtime/atomic.h"
 #include "taskscope/runtime/observe/observer.h"
 #include "taskscope/runtime/sync/wait_list.h"
+#include "taskscope/runtime/task/thread_wait.h"
 
 namespace taskscope::runtime::sync {
 
@@ -193,6 +194,17 @@ class Mutex {
   OwnedGuard try_lock_owned() noexcept {
     return OwnedGuard(core_.try_lock(false) ? this : nullptr);
   }
+  /// Waits for the lock with the calling thread, in the same line as tasks do.
+  ///
+  /// Errors   std::logic_error on a thread that runs tasks: allowed are threads outside of runtimes
+  ///          and blocking calls.
+  Guard blocking_lock() { return task::wait_on_thread(lock(), "Mutex::blocking_lock"); }
+  OwnedGuard blocking_lock_owned() {
+    return task::wait_on_thread(lock_owned(), "Mutex::blocking_lock_owned");
+  }
+  /// The value, without the lock: only while nobody else uses the mutex.
+  [[nodiscard]] T& get_mut() noexcept { return value_; }
+  [[nodiscard]] T into_inner() && { return std::move(value_); }
   /// What watchers know it by.
   [[nodiscard]] task::Resource& resource() noexcept { return core_; }
 

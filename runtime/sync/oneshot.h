@@ -8,6 +8,7 @@
 
 #include "taskscope/runtime/result.h"
 #include "taskscope/runtime/sync/wait_list.h"
+#include "taskscope/runtime/task/thread_wait.h"
 
 namespace taskscope::runtime::sync::oneshot {
 
@@ -95,6 +96,10 @@ class Channel final : public ChannelCore {
     const std::lock_guard guard(lock_);
     if (!take(message)) return sender_gone_ || closed_ ? TryRecvError::Closed : TryRecvError::Empty;
     return std::move(*message);
+  }
+  [[nodiscard]] bool empty() noexcept {
+    const std::lock_guard guard(lock_);
+    return !message_;
   }
   void drop_receiver() noexcept {
     close();
@@ -220,7 +225,19 @@ class [[nodiscard]] Receiver final {
   typename Channel<T>::Receiving recv() noexcept {
     return typename Channel<T>::Receiving(*channel_);
   }
+  /// Waits for the message with the calling thread.
+  ///
+  /// Errors   as recv(). std::logic_error on a thread that runs tasks: allowed are threads outside
+  ///          of runtimes and blocking calls.
+  Result<T, RecvError> blocking_recv() {
+    return task::wait_on_thread(recv(), "oneshot::Receiver::blocking_recv");
+  }
+  /// The message, if it is there. Any thread.
+  ///
+  /// Errors   Empty, Closed.
   Result<T, TryRecvError> try_recv() noexcept { return channel_->try_recv(); }
+  /// No message is there now.
+  [[nodiscard]] bool empty() const noexcept { return channel_->empty(); }
   /// Wants no message any more. One sent before can still be received.
   void close() noexcept { channel_->close(); }
   /// What watchers know the channel by.

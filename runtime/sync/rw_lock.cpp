@@ -1,6 +1,7 @@
 #include "taskscope/runtime/sync/rw_lock.h"
 
 #include <array>
+#include <stdexcept>
 
 #include "taskscope/runtime/observe/observer.h"
 
@@ -8,6 +9,13 @@ namespace taskscope::runtime::sync {
 
 namespace {
 constexpr std::size_t kDescribedHolders = 64;  // of a lock with more readers, the newest
+}
+
+RwLockCore::RwLockCore(std::size_t max_readers, const char* name, Site site)
+    : Waitable(observe::ResourceKind::RwLock, "RwLock", site, name), max_readers_(max_readers) {
+  if (max_readers == 0 || max_readers > kMaxReaders)
+    throw std::invalid_argument("RwLock: max_readers must be from 1 to RwLockCore::kMaxReaders");
+  if (*name != '\0') registered();
 }
 
 observe::Holder RwHold::holder() const noexcept {

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "taskscope/runtime/sync/wait_list.h"
+#include "taskscope/runtime/task/thread_wait.h"
 
 namespace taskscope::runtime::sync {
 
@@ -47,10 +48,10 @@ class RwHold {
 /// RwLock without the value.
 class RwLockCore final : public Waitable {
  public:
-  RwLockCore(const char* name, Site site) noexcept
-      : Waitable(observe::ResourceKind::RwLock, "RwLock", site, name) {
-    if (*name != '\0') registered();
-  }
+  static constexpr std::size_t kMaxReaders = SIZE_MAX >> 3;
+
+  /// Errors   std::invalid_argument for no reader, or more than kMaxReaders.
+  RwLockCore(std::size_t max_readers, const char* name, Site site);
   ~RwLockCore() { leave(); }
 
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
@@ -95,7 +96,7 @@ class RwLockCore final : public Waitable {
 
   // Locked, all of these:
   [[nodiscard]] bool is_free_for(bool exclusive) const noexcept {
-    return !writer_ && (!exclusive || readers_ == 0);
+    return !writer_ && (exclusive ? readers_ == 0 : readers_ < max_readers_);
   }
   [[nodiscard]] bool take_now(RwHold& hold, bool exclusive, bool certain, TaskId task) noexcept;
   void take(RwHold& hold, bool exclusive, bool certain, TaskId task) noexcept;
@@ -104,6 +105,7 @@ class RwLockCore final : public Waitable {
   /// Grants the lock to those in front of the line that may have it together.
   void hand_over(std::unique_lock<Lock>& lock, task::WakeBatch& batch) noexcept;
 
+  const std::size_t max_readers_;
   std::size_t readers_ = 0;  // these four: under lock_
   bool writer_ = false;
   RwHold* holds_ = nullptr;  // newest first
@@ -179,12 +181,18 @@ class RwLock {
 
   explicit RwLock(Site site = Site::current())
     requires std::default_initializable<T>
-      : core_("", site) {}
-  explicit RwLock(T value, Site site = Site::current())
-      : core_("", site), value_(std::move(value)) {}
+      : core_(RwLockCore::kMaxReaders, "", site) {}
+  explicit RwLock(T value, Site site = Site::current()) : RwLock(std::move(value), "", site) {}
   /// `name` is shown to watchers and must live for ever: a string literal.
   RwLock(T value, const char* name, Site site = Site::current())
-      : core_(name, site), value_(std::move(value)) {}
+      : RwLock(std::move(value), RwLockCore::kMaxReaders, name, site) {}
+  /// One that lets at most `max_readers` read at once; more stand in line.
+  ///
+  /// Errors   std::invalid_argument for 0, or more than RwLockCore::kMaxReaders.
+  [[nodiscard]] static RwLock with_max_readers(T value, std::size_t max_readers,
+                                               const char* name = "", Site site = Site::current()) {
+    return RwLock(std::move(value), max_readers, name, site);
+  }
 
   template <class V, bool kOwned>
   class [[nodiscard]] Locking final : public RwLockCore::Locking {
@@ -212,10 +220,21 @@ class RwLock {
   WriteGuard try_write() noexcept { return try_lock<T, false>(); }
   OwnedReadGuard try_read_owned() noexcept { return try_lock<const T, true>(); }
   OwnedWriteGuard try_write_owned() noexcept { return try_lock<T, true>(); }
+  /// Wait for the lock with the calling thread, in the same line as tasks do.
+  ///
+  /// Errors   std::logic_error on a thread that runs tasks: allowed are threads outside of runtimes
+  ///          and blocking calls.
+  ReadGuard blocking_read() { return task::wait_on_thread(read(), "RwLock::blocking_read"); }
+  WriteGuard blocking_write() { return task::wait_on_thread(write(), "RwLock::blocking_write"); }
+  /// The value, without the lock: only while nobody else uses it.
+  [[nodiscard]] T& get_mut() noexcept { return value_; }
+  [[nodiscard]] T into_inner() && { return std::move(value_); }
   /// What watchers know it by.
   [[nodiscard]] task::Resource& resource() noexcept { return core_; }
 
  private:
+  RwLock(T value, std::size_t max_readers, const char* name, Site site)
+      : core_(max_readers, name, site), value_(std::move(value)) {}
   template <class V, bool kOwned>
   RwGuard<V, kOwned> try_lock() noexcept {
     struct Held final : RwHold {

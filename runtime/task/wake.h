@@ -12,6 +12,9 @@ namespace taskscope::runtime::task {
 /// belongs: the LIFO slot or local queue of the calling worker, else the injection queue. Null is
 /// ignored. Must be called without a lock that a polled task could want.
 void submit(Header* task) noexcept;
+/// The same for a task of kind block_on, or a thread that waits in its place: has no link, takes no
+/// lock.
+void wake_thread(Header& task) noexcept;
 
 /// Tasks woken under a lock, submitted when it is gone. Declare it *before* the lock guard, or call
 /// submit_all. Holds any number; who may wake very many under one lock lets them run in between:
@@ -26,7 +29,7 @@ class WakeBatch {
   void add(Header* task) noexcept {
     if (task == nullptr) return;
     if (task->kind == TaskKind::BlockOn) {
-      submit(task);  // it has no link; to wake its thread no lock is taken
+      wake_thread(*task);
       return;
     }
     // Until it is queued the link is free for whoever has to queue it.

@@ -181,3 +181,51 @@ TEST_CASE("watchers see a broadcast channel; a runtime shuts down with waits on 
   runtime.shutdown();
   CHECK(see(runtime, "seen broadcast")->waiters == 0);
 }
+
+TEST_CASE("a broadcast sender knows what is not received, and when nobody listens") {
+  auto [sender, first] = broadcast::channel<int>(4);
+  {
+    auto second = sender.subscribe();
+    CHECK(sender.empty());
+    for (int i = 0; i < 3; ++i) REQUIRE(sender.send(i));
+    CHECK(sender.size() == 3);
+    static_cast<void>(first.try_recv().has_value());
+    CHECK(sender.size() == 3);
+    static_cast<void>(second.try_recv().has_value());
+    CHECK(sender.size() == 2);
+    for (int i = 0; i < 9; ++i) REQUIRE(sender.send(i));
+    CHECK(sender.size() == 4);
+    CHECK(first.same_channel(second));
+  }
+  auto runtime = runtime_with(1);
+  const auto closes = [](broadcast::Sender<int>& from,
+                         broadcast::Receiver<int> last) -> Task<bool> {
+    const auto before = co_await select_biased(from.closed(), at_once());
+    {
+      const auto dropped = std::move(last);
+    }
+    co_await from.closed();
+    co_return before.index() == 1;
+  };
+  CHECK(runtime.block_on(closes(sender, std::move(first))));
+}
+
+TEST_CASE("a weak broadcast sender becomes a sender while there is one, and keeps nothing open") {
+  auto [sender, receiver] = broadcast::channel<int>(4);
+  const auto weak = sender.downgrade();
+  CHECK(weak.strong_count() == 1);
+  {
+    const auto strong = weak.upgrade();
+    REQUIRE(strong);
+    CHECK(receiver.sender_strong_count() == 2);
+    REQUIRE(strong->send(1));
+  }
+  CHECK_FALSE(receiver.is_closed());
+  {
+    const auto dropped = std::move(sender);
+  }
+  CHECK(receiver.is_closed());
+  CHECK_FALSE(weak.upgrade());
+  CHECK(receiver.try_recv());
+  CHECK(receiver.try_recv().error().kind == Kind::Closed);
+}

@@ -366,3 +366,13 @@ TEST_CASE("try_reserve takes a place that nobody else gets") {
   REQUIRE_FALSE(closed);
   CHECK(closed.error() == mpsc::TrySendError::Closed);
 }
+
+TEST_CASE("a receiver knows how much room and how many senders there are") {
+  auto [sender, receiver] = mpsc::channel<int>(3);
+  CHECK(receiver.capacity() == 3);
+  REQUIRE(sender.try_send(1));
+  const auto other = sender;
+  CHECK(receiver.capacity() == 2);
+  CHECK(receiver.max_capacity() == 3);
+  CHECK(receiver.sender_strong_count() == 2);
+}

@@ -252,3 +252,17 @@ TEST_CASE("watchers see an rwlock, who holds it how surely, and who waits for wh
   let_go = true;
   runtime.shutdown();  // with guards held and a wait in line
 }
+
+TEST_CASE("an rwlock lets no more readers in than it was told") {
+  auto lock = RwLock<int>::with_max_readers(1, 2);
+  auto first = lock.try_read_owned();
+  auto second = lock.try_read_owned();
+  CHECK(first);
+  CHECK(second);
+  CHECK_FALSE(lock.try_read_owned());
+  first.unlock();
+  CHECK(lock.try_read_owned());
+  second.unlock();
+  CHECK(lock.try_write_owned());
+  CHECK_THROWS_AS(RwLock<int>::with_max_readers(1, 0), std::invalid_argument);
+}
