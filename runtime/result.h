@@ -11,6 +11,8 @@ namespace taskscope::runtime {
 template <class T, class E>
 class [[nodiscard]] Result {
  public:
+  using Value = T;
+  using Error = E;
   Result(T value)
       : content_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: meant to convert
   Result(E error)
@@ -35,6 +37,8 @@ class [[nodiscard]] Result {
 template <class E>
 class [[nodiscard]] Result<void, E> {
  public:
+  using Value = void;
+  using Error = E;
   Result() = default;
   Result(E error)
       : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: meant to convert

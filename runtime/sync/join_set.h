@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "taskscope/runtime/runtime.h"
 #include "taskscope/runtime/sync/wait_list.h"
@@ -169,6 +171,20 @@ class JoinSet {
   /// Errors   std::bad_alloc; the task then runs on by itself.
   AbortHandle add(JoinHandle<T> handle) { return add(new_member(), std::move(handle)); }
 
+  /// A call that blocks, on a thread of the blocking pool: here, or of another runtime.
+  ///
+  /// Errors   as runtime::spawn_blocking.
+  template <class F>
+  AbortHandle spawn_blocking(F call, Site site = Site::current()) {
+    auto member = new_member();
+    return add(std::move(member), runtime::spawn_blocking(std::move(call), site));
+  }
+  template <class F>
+  AbortHandle spawn_blocking_on(const Handle& handle, F call, Site site = Site::current()) {
+    auto member = new_member();
+    return add(std::move(member), handle.spawn_blocking(std::move(call), site));
+  }
+
   class [[nodiscard]] Joining final : public JoinSetCore::Joining {
    public:
     [[nodiscard]] std::optional<Joined<T>> await_resume() noexcept { return joined(this->take()); }
@@ -196,6 +212,32 @@ class JoinSet {
       if (!ended) break;
     }
   }
+  /// Waits for all, and gives their results in the order in which they ended.
+  ///
+  /// Errors   rethrows the first failure; Cancelled for a task that was aborted. The others are
+  ///          aborted then.
+  /// Cancel   not safe: results that came before are lost. The set is as join_next() left it.
+  [[nodiscard]] Task<std::conditional_t<std::is_void_v<T>, void, std::vector<task::Wrapped<T>>>>
+  join_all() {
+    if constexpr (std::is_void_v<T>) {
+      for (;;) {
+        auto ended = join_next();
+        task::Inherited<Joining&> at_caller(ended);
+        auto one = co_await at_caller;
+        if (!one) co_return;
+        take_or_abort(*one);
+      }
+    } else {
+      std::vector<T> results;
+      for (;;) {
+        auto ended = join_next();
+        task::Inherited<Joining&> at_caller(ended);
+        auto one = co_await at_caller;
+        if (!one) co_return results;
+        results.push_back(take_or_abort(*one));
+      }
+    }
+  }
   /// Lets all run on by themselves; the set is empty then.
   void detach_all() noexcept { core_->release_all(); }
   /// Running, or ended and not joined.
@@ -214,6 +256,14 @@ class JoinSet {
     member->hold(std::move(handle.task_), reinterpret_cast<JoinMember::Take>(handle.take_));
     core_->add(std::move(member));
     return aborting;
+  }
+  T take_or_abort(Joined<T>& ended) {
+    try {
+      return ended.take();
+    } catch (...) {
+      core_->abort_all();
+      throw;
+    }
   }
   [[nodiscard]] static std::optional<Joined<T>> joined(
       std::unique_ptr<JoinMember> member) noexcept {

@@ -35,17 +35,19 @@ bool Notify::Notified::enable() noexcept {
 }
 
 Notify::Notified::~Notified() {
-  // Granted means by notify_one: notify_waiters only tells.
-  if (withdraw()) notify_.notify_one();
+  // Granted means by notify_one or notify_last: notify_waiters only tells.
+  if (withdraw()) notify_.notify(as_last_);
 }
 
-void Notify::notify_one() noexcept {
+void Notify::notify(bool last) noexcept {
   task::WakeBatch batch;
   const std::lock_guard guard(lock_);
   if (line_.empty()) {
     permit_.store(true, std::memory_order_relaxed);
   } else {
-    line_.wake(*line_.front(), true, batch);
+    auto& node = static_cast<Notified&>(last ? *line_.back() : *line_.front());
+    node.as_last_ = last;
+    line_.wake(node, true, batch);
   }
 }
 

@@ -10,9 +10,9 @@ namespace taskscope::runtime::sync {
 
 /// Wakes one or all of the tasks that wait for it.
 ///
-/// notify_one wakes the first in line; with nobody in line it leaves one permit, which the next
-/// notified() takes (a second notify_one adds nothing). notify_waiters wakes everybody whose
-/// notified() was *called* before, awaited or not, and leaves no permit.
+/// notify_one wakes the first in line, notify_last the last; with nobody in line they leave one
+/// permit, which the next notified() takes (a second notify_one adds nothing). notify_waiters wakes
+/// everybody whose notified() was *called* before, awaited or not, and leaves no permit.
 ///
 /// Shape    look, then wait, without missing what happens in between:
 ///              auto notified = notify.notified();
@@ -64,17 +64,24 @@ class Notify final : public Waitable {
     Notify& notify_;
     const std::uint64_t generation_;
     bool done_ = false;
+    bool as_last_ = false;  // granted by notify_last; set as granted_ is
   };
 
   /// Waits for a notification.
   Notified notified() noexcept { return Notified(*this); }
-  void notify_one() noexcept;
+  /// Wakes the first in line; with nobody there the next to come is not kept waiting.
+  void notify_one() noexcept { notify(false); }
+  /// The same with the last in line. If its wait is cancelled, who is last then gets it.
+  void notify_last() noexcept { notify(true); }
+  /// Wakes everybody whose notified() was called before.
   void notify_waiters() noexcept;
 
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
                 void* context) override;
 
  private:
+  void notify(bool last) noexcept;
+
   Atomic<std::uint64_t> generation_{0};  // calls of notify_waiters; written under lock_
   Atomic<bool> permit_{false};           // written under lock_
   WaitList line_;

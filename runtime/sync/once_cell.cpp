@@ -59,6 +59,11 @@ void OnceCore::give_up() noexcept {
   line_.wake(next, true, batch);
 }
 
+void OnceCore::clear() noexcept {
+  const std::lock_guard guard(lock_);
+  state_.store(State::Empty, std::memory_order_relaxed);
+}
+
 void OnceCore::describe(observe::ResourceView& view,
                         void (*visit)(const observe::ResourceView&, void*), void* context) {
   State state = State::Empty;

@@ -7,10 +7,17 @@
 #include <utility>
 
 #include "taskscope/runtime/atomic.h"
+#include "taskscope/runtime/result.h"
 #include "taskscope/runtime/sync/wait_list.h"
 #include "taskscope/runtime/task/task.h"
 
 namespace taskscope::runtime::sync {
+
+/// Why a cell was not set.
+enum class SetError : std::uint8_t {
+  AlreadyInitialized,
+  Initializing,  ///< a task is making the value
+};
 
 /// OnceCell without the value: empty, being filled by one task, or full.
 class OnceCore final : public Waitable {
@@ -30,6 +37,8 @@ class OnceCore final : public Waitable {
   void fill() noexcept;
   /// The next in line fills it then.
   void give_up() noexcept;
+  /// Of a full one that nobody else uses.
+  void clear() noexcept;
 
   /// Waits until the cell is full, or is the caller's to fill.
   class [[nodiscard]] Waiting final : public WaitNode {
@@ -86,21 +95,32 @@ class OnceCell {
   /// The value; null while there is none. Any thread.
   [[nodiscard]] const T* get() const noexcept { return core_.is_full() ? &*value_ : nullptr; }
   [[nodiscard]] bool initialized() const noexcept { return core_.is_full(); }
-  /// Puts a value in, from any thread. False, and `value` is not moved from, if there is one or a
-  /// task is making one.
-  bool set(T&& value) {
-    if (!core_.try_begin()) return false;
+  /// Puts a value in, from any thread.
+  ///
+  /// Errors   see SetError; then `value` is not moved from.
+  Result<void, SetError> set(T&& value) {
+    if (!core_.try_begin())
+      return core_.is_full() ? SetError::AlreadyInitialized : SetError::Initializing;
     Filling filling(core_);
     value_.emplace(std::move(value));
     filling.done();
-    return true;
+    return {};
   }
-  bool set(const T& value) {
+  Result<void, SetError> set(const T& value) {
     T copy(value);
     return set(std::move(copy));
   }
+  /// Takes the value out, so that the cell is empty; only while nobody else uses it.
+  [[nodiscard]] std::optional<T> take() {
+    if (!core_.is_full()) return std::nullopt;
+    core_.clear();
+    return std::exchange(value_, std::nullopt);
+  }
   /// The value; made by awaiting `make()`, a Task<T>, if there is none and nobody else makes it.
   /// `make` is moved in, and called at most once.
+  ///
+  /// Errors   what `make` throws, to the one that called it; the next in line makes the value.
+  /// Cancel   safe: the next in line makes the value.
   template <class F>
     requires std::same_as<std::invoke_result_t<F&>, Task<T>>
   [[nodiscard]] Task<const T*> get_or_init(F make) {
@@ -120,6 +140,32 @@ class OnceCell {
       }
     }
     co_return &*value_;
+  }
+  /// The same with a `make()` that may fail: a Task<Result<T, E>>.
+  ///
+  /// Errors   the error of `make`, to the one that called it; the next in line makes the value.
+  /// Cancel   safe: the next in line makes the value.
+  template <class F, class Made = typename std::invoke_result_t<F&>::Result>
+    requires std::same_as<typename Made::Value, T>
+  [[nodiscard]] Task<Result<const T*, typename Made::Error>> get_or_try_init(F make) {
+    if (!core_.is_full()) {
+      bool mine = false;
+      {
+        OnceCore::Waiting waiting(core_);
+        task::Inherited<OnceCore::Waiting&> at_caller(waiting);
+        mine = co_await at_caller;
+      }
+      if (mine) {
+        Filling filling(core_);
+        Task<Made> making = make();
+        Made made = co_await std::move(making);
+        if (!made) co_return made.error();
+        value_.emplace(*std::move(made));
+        filling.done();
+      }
+    }
+    const T* value = &*value_;
+    co_return value;
   }
   /// What watchers know it by.
   [[nodiscard]] task::Resource& resource() noexcept { return core_; }

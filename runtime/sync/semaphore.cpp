@@ -35,6 +35,33 @@ PermitHold::PermitHold(Semaphore* semaphore, std::size_t permits, bool certain) 
     semaphore_->report_acquired(holder_of(task_, certain_, permits_));
 }
 
+PermitHold::PermitHold(PermitHold& from, std::size_t permits) noexcept {
+  if (from.semaphore_ == nullptr || from.permits_ < permits) return;
+  semaphore_ = from.semaphore_;
+  permits_ = permits;
+  task_ = from.task_;
+  certain_ = from.certain_;
+  // To watchers nothing changes: the same task holds as many.
+  const std::lock_guard guard(semaphore_->lock_);
+  from.permits_ -= permits;
+  semaphore_->enter(*this);
+}
+
+void PermitHold::take_all(PermitHold& other) {
+  if (other.semaphore_ == nullptr || this == &other) return;
+  if (semaphore_ == nullptr) return move_from(other);
+  if (semaphore_ != other.semaphore_)
+    throw std::invalid_argument("Semaphore: merged permits of two semaphores");
+  if (task_ != other.task_ && observe::wants(observe::Event::Resource)) {
+    semaphore_->report_released(holder_of(other.task_, other.certain_, other.permits_));
+    semaphore_->report_acquired(holder_of(task_, certain_, other.permits_));
+  }
+  const std::lock_guard guard(semaphore_->lock_);
+  semaphore_->remove(other);
+  permits_ += std::exchange(other.permits_, 0);
+  other.semaphore_ = nullptr;
+}
+
 void PermitHold::release() noexcept {
   const auto permits = permits_;
   if (Semaphore* semaphore = semaphore_; semaphore != nullptr) {
@@ -42,8 +69,7 @@ void PermitHold::release() noexcept {
       semaphore->report_released(holder_of(task_, certain_, permits_));
     task::WakeBatch batch;
     std::unique_lock lock(semaphore->lock_);
-    *link_ = next_;
-    if (next_ != nullptr) next_->link_ = link_;
+    semaphore->remove(*this);
     semaphore->held_ -= permits;
     semaphore_ = nullptr;
     permits_ = 0;
@@ -57,8 +83,7 @@ void PermitHold::forget() noexcept {
   if (observe::wants(observe::Event::Resource))
     semaphore_->report_released(holder_of(task_, certain_, permits_));
   const std::lock_guard guard(semaphore_->lock_);
-  *link_ = next_;
-  if (next_ != nullptr) next_->link_ = link_;
+  semaphore_->remove(*this);
   semaphore_->held_ -= permits_;
   semaphore_->forgotten_ += permits_;
   semaphore_ = nullptr;
@@ -152,6 +177,11 @@ void Semaphore::enter(PermitHold& hold) noexcept {
   hold.link_ = &holds_;
   if (holds_ != nullptr) holds_->link_ = &hold.next_;
   holds_ = &hold;
+}
+
+void Semaphore::remove(PermitHold& hold) noexcept {
+  *hold.link_ = hold.next_;
+  if (hold.next_ != nullptr) hold.next_->link_ = hold.link_;
 }
 
 void Semaphore::add_permits(std::size_t permits) {

@@ -28,6 +28,11 @@ class PermitHold {
  protected:
   PermitHold() noexcept = default;
   PermitHold(Semaphore* semaphore, std::size_t permits, bool certain) noexcept;
+  /// Takes over `permits` of those of `from`; none if it has fewer.
+  PermitHold(PermitHold& from, std::size_t permits) noexcept;
+  /// Takes over all permits of `other`, which becomes empty; std::invalid_argument, and nothing
+  /// happens, if they are another semaphore's.
+  void take_all(PermitHold& other);
   ~PermitHold() { release(); }
   /// Takes the place of `other`, which becomes empty.
   void move_from(PermitHold& other) noexcept;
@@ -65,7 +70,17 @@ class Semaphore final : public Waitable {
 
   /// It can't move, so the task that holds it is the one that took it.
   class [[nodiscard]] Permit final : public PermitHold {
+   public:
+    /// Some of these permits, as a permit of their own; empty if there are fewer here.
+    Permit split(std::size_t permits) noexcept { return Permit(*this, permits); }
+    /// Takes over the permits of `other`.
+    ///
+    /// Errors   std::invalid_argument, and nothing happens, if it is another semaphore's.
+    void merge(Permit&& other) { take_all(other); }
+
+   private:
     friend Semaphore;
+    Permit(Permit& from, std::size_t permits) noexcept : PermitHold(from, permits) {}
     Permit(Semaphore* semaphore, std::size_t permits) noexcept
         : PermitHold(semaphore, permits, true) {}
   };
@@ -81,9 +96,13 @@ class Semaphore final : public Waitable {
       }
       return *this;
     }
+    /// As for Permit.
+    OwnedPermit split(std::size_t permits) noexcept { return OwnedPermit(*this, permits); }
+    void merge(OwnedPermit&& other) { take_all(other); }
 
    private:
     friend Semaphore;
+    OwnedPermit(OwnedPermit& from, std::size_t permits) noexcept : PermitHold(from, permits) {}
     OwnedPermit(Semaphore* semaphore, std::size_t permits) noexcept
         : PermitHold(semaphore, permits, false) {}
   };
@@ -171,6 +190,7 @@ class Semaphore final : public Waitable {
   void give(std::size_t permits, std::unique_lock<Lock>& lock, task::WakeBatch& batch) noexcept;
   void give(std::size_t permits) noexcept;
   void enter(PermitHold& hold) noexcept;
+  void remove(PermitHold& hold) noexcept;
 
   // Free permits times kOne, and kClosed. Permits are added only with lock_ held, after those in
   // line have had theirs: whoever finds enough here passes nobody.

@@ -129,6 +129,7 @@ class WaitList {
   ~WaitList() { assert(front_ == nullptr && "destroyed while tasks wait in it"); }
 
   [[nodiscard]] WaitNode* front() const noexcept { return front_; }
+  [[nodiscard]] WaitNode* back() const noexcept { return back_; }
   [[nodiscard]] bool empty() const noexcept { return front_ == nullptr; }
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
 

@@ -33,9 +33,12 @@ class ChannelCore : public Waitable {
   void drop_sender() noexcept;
   void add_receiver() noexcept { receivers_.fetch_add(1, std::memory_order_relaxed); }
   void drop_receiver() noexcept;
-  /// Acquire, these three: pair with the releases of what they count.
+  /// Acquire, these four: pair with the releases of what they count.
   [[nodiscard]] bool has_senders() const noexcept {
     return senders_.load(std::memory_order_acquire) != 0;
+  }
+  [[nodiscard]] std::size_t senders() const noexcept {
+    return senders_.load(std::memory_order_acquire);
   }
   [[nodiscard]] std::size_t receivers() const noexcept {
     return receivers_.load(std::memory_order_acquire);
@@ -143,15 +146,23 @@ class [[nodiscard]] Ref {
   Ref& operator=(const Ref&) = delete;
   [[nodiscard]] const T& operator*() const noexcept { return value_; }
   [[nodiscard]] const T* operator->() const noexcept { return &value_; }
+  /// Had the receiver not seen this value when it was borrowed? False where a sender borrowed it.
+  [[nodiscard]] bool has_changed() const noexcept { return has_changed_; }
 
  private:
   friend Sender<T>;
   friend Receiver<T>;
   explicit Ref(Channel<T>& channel) : lock_(channel.value_mutex_), value_(channel.value_) {}
-  /// With the lock held no newer version comes.
-  Ref(Channel<T>& channel, std::uint64_t& seen) : Ref(channel) { seen = channel.version(); }
+  // With the lock held no newer version comes, in both.
+  Ref(Channel<T>& channel, const std::uint64_t& seen) : Ref(channel) {
+    has_changed_ = seen != channel.version();
+  }
+  Ref(Channel<T>& channel, std::uint64_t& seen) : Ref(channel, std::as_const(seen)) {
+    seen = channel.version();
+  }
   std::shared_lock<ThreadSharedMutex> lock_;
   const T& value_;
+  bool has_changed_ = false;
 };
 
 /// Sees the latest value, and when there is a newer one than it saw last. Copies have seen the
@@ -173,7 +184,7 @@ class [[nodiscard]] Receiver {
   }
 
   /// The latest value; it stays as seen or unseen as it was.
-  Ref<T> borrow() const { return Ref<T>(*channel_); }
+  Ref<T> borrow() const { return Ref<T>(*channel_, seen_); }
   /// The latest value, seen from now on.
   Ref<T> borrow_and_update() { return Ref<T>(*channel_, seen_); }
   /// A copy of the latest value, seen from now on.
@@ -181,7 +192,10 @@ class [[nodiscard]] Receiver {
     const Ref<T> value(*channel_, seen_);
     return *value;
   }
-  /// Is there a value that was not seen? Closed: there is no sender any more.
+  /// Is there a value that was not seen?
+  ///
+  /// Errors   Closed: there is no sender any more, and the last value was seen. (tokio says so also
+  ///          while it was not.)
   [[nodiscard]] Result<bool, RecvError> has_changed() const noexcept {
     const bool closed = !channel_->has_senders();
     if (channel_->version() != seen_) return true;
@@ -310,6 +324,10 @@ class [[nodiscard]] Sender {
     return Receiver<T>(channel_, channel_->version());
   }
   [[nodiscard]] std::size_t receiver_count() const noexcept { return channel_->receivers(); }
+  [[nodiscard]] std::size_t sender_count() const noexcept { return channel_->senders(); }
+  [[nodiscard]] bool same_channel(const Sender& other) const noexcept {
+    return channel_ == other.channel_;
+  }
   [[nodiscard]] bool is_closed() const noexcept { return receiver_count() == 0; }
   /// Waits until there is no receiver. Cancel safe.
   [[nodiscard]] ChannelCore::Closing closed() const noexcept {

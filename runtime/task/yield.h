@@ -1,4 +1,4 @@
-/// Letting others run.
+/// Letting others run, at once or when it is time.
 #pragma once
 
 #include "taskscope/runtime/task/task.h"
@@ -35,5 +35,24 @@ class [[nodiscard]] YieldNow final : public task::Waiter {
 };
 
 [[nodiscard]] inline YieldNow yield_now() noexcept { return {}; }
+
+/// Counts as an await that found everything ready: lets others run when the task has made its share
+/// of those in this poll. For long work that awaits nothing else.
+///
+/// Cancel   safe.
+/// Source   tokio::task::consume_budget.
+class [[nodiscard]] ConsumeBudget final : public task::Waiter {
+ public:
+  [[nodiscard]] bool await_ready() const noexcept { return true; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise>) noexcept {
+    return false;
+  }
+  void await_resume() const noexcept {}
+  [[nodiscard]] bool ready(bool) noexcept override { return true; }
+  void describe(observe::Wait& wait) const noexcept override { wait.op = observe::WaitOp::Yield; }
+};
+
+[[nodiscard]] inline ConsumeBudget consume_budget() noexcept { return {}; }
 
 }  // namespace taskscope::runtime

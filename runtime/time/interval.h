@@ -64,8 +64,12 @@ class Interval {
   }
   void set_missed_tick_behavior(MissedTickBehavior missed) noexcept { missed_ = missed; }
   [[nodiscard]] MissedTickBehavior missed_tick_behavior() const noexcept { return missed_; }
-  /// The next tick comes a period from now.
+  /// When the next tick comes: a period from now; at once; after a time, or at one, of its own. The
+  /// period after that is as ever. Not while a tick is awaited.
   void reset() noexcept { next_ns_ = deadline_after(now_ns(), period()); }
+  void reset_immediately() noexcept { next_ns_ = now_ns(); }
+  void reset_after(Duration wait) noexcept { next_ns_ = deadline_after(now_ns(), wait); }
+  void reset_at(Instant deadline) noexcept { next_ns_ = to_ns(deadline); }
 
  private:
   void take(std::uint64_t due) noexcept {

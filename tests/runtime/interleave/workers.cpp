@@ -64,6 +64,7 @@ namespace taskscope::runtime::task {
 void submit(Header* task) noexcept {
   if (task != nullptr) interleave::workers->submit(*task);
 }
+void wake_thread(Header& task) noexcept { submit(&task); }
 void report_wake(Header&, BranchId, observe::ResourceId) noexcept {}
 TaskId current_task_id() noexcept { return TaskId::None; }
 WakeOrigin::WakeOrigin(observe::WakeCause cause, int fd) noexcept {

@@ -241,3 +241,35 @@ TEST_CASE("watchers see a set, its running tasks and who waits; a runtime shuts 
   REQUIRE(ended);
   CHECK_THROWS_AS(ended->take(), Cancelled);
 }
+
+TEST_CASE("a set joins all its tasks, blocking calls among them, or ends with the first failure") {
+  auto runtime = runtime_with(2);
+  const auto all = [](Handle handle) -> Task<int> {
+    JoinSet<int> set;
+    for (int i = 1; i <= 3; ++i) set.spawn(gives(i, i));
+    set.spawn_blocking([] { return 10; });
+    set.spawn_blocking_on(handle, [] { return 20; });
+    const auto results = co_await set.join_all();
+    int sum = 0;
+    for (const int one : results) sum += one;
+    co_return results.size() == 5 && set.empty() ? sum : -1;
+  };
+  CHECK(runtime.block_on(all(runtime.handle())) == 36);
+  const auto failing = [](sync::Notify& never) -> Task<std::string> {
+    JoinSet<int> set;
+    set.spawn(gives_after(never, 1));
+    set.spawn(fails());
+    try {
+      const auto results = co_await set.join_all();
+      static_cast<void>(results);
+    } catch (const std::runtime_error& error) {
+      if (std::string(error.what()) != "member") co_return error.what();
+    }
+    // The other one was aborted.
+    auto left = co_await set.join_next();
+    if (!left) co_return "nothing is left";
+    co_return left->outcome() == observe::Outcome::Cancelled ? "ok" : "runs on";
+  };
+  sync::Notify never;
+  CHECK(runtime.block_on(failing(never)) == "ok");
+}

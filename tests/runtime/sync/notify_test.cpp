@@ -156,3 +156,28 @@ TEST_CASE("watchers see a notify and its permit") {
   CHECK(seen->holders.empty());
   CHECK(seen->attributes.at("permit") == 1);
 }
+
+TEST_CASE("notify_last wakes the last in line, and the one before when that is cancelled") {
+  auto runtime = runtime_with(1);
+  const auto body = [](Runtime& inspected) -> Task<std::string> {
+    Notify notify("last");
+    std::string log;
+    std::vector<JoinHandle<void>> handles;
+    for (int i = 0; i < 4; ++i) {
+      handles.push_back(spawn(log_when_notified(notify, static_cast<char>('A' + i), log)));
+      co_await until_waiting(inspected, "last", static_cast<std::uint32_t>(i + 1));
+    }
+    notify.notify_last();
+    co_await handles[3];
+    notify.notify_last();
+    handles[2].abort();
+    co_await handles[1];
+    notify.notify_one();
+    co_await handles[0];
+    notify.notify_last();
+    const bool left = co_await pending(notify);
+    if (!left) co_return "left no permit";
+    co_return log;
+  };
+  CHECK(runtime.block_on(on_worker(body(runtime))) == "DBA");
+}

@@ -139,3 +139,60 @@ TEST_CASE("watchers see who fills a once cell and who waits; a runtime shuts dow
   CHECK_FALSE(cell.initialized());
   CHECK(see(runtime, "seen cell")->holders.empty());
 }
+
+TEST_CASE("a once cell says why it was not set, and can be emptied by its only user") {
+  auto runtime = runtime_with(1);
+  const auto body = []() -> Task<std::string> {
+    OnceCell<std::string> cell;
+    std::atomic<int> calls{0};
+    sync::Notify go;
+    auto making = spawn(get(cell, Maker{calls, 0, false, &go}));
+    while (calls != 1) co_await yield_now();
+    const auto while_made = cell.set("no");
+    if (while_made || while_made.error() != sync::SetError::Initializing) co_return "initializing";
+    go.notify_one();
+    const auto made = co_await making;
+    const auto too_late = cell.set("no");
+    if (too_late || too_late.error() != sync::SetError::AlreadyInitialized) co_return "initialized";
+    auto taken = cell.take();
+    if (!taken || *taken != made || cell.initialized()) co_return "taken";
+    if (cell.take()) co_return "taken twice";
+    const auto again = cell.set("again");
+    co_return again && *cell.get() == "again" ? "ok" : "not set again";
+  };
+  CHECK(runtime.block_on(on_worker(body())) == "ok");
+}
+
+TEST_CASE("a factory that gives an error leaves the cell to the next in line") {
+  auto runtime = runtime_with(1);
+  using Made = Result<std::string, int>;
+  struct Trying {
+    static Task<Made> make(bool fails, sync::Notify* until) {
+      if (until != nullptr) co_await until->notified();
+      if (fails) co_return 5;
+      co_return std::string("made");
+    }
+    static Task<std::string> get(OnceCell<std::string>& cell, bool fails, sync::Notify* until) {
+      const auto factory = [fails, until] { return make(fails, until); };
+      const auto value = co_await cell.get_or_try_init(factory);
+      if (!value) co_return "error " + std::to_string(value.error());
+      co_return **value;
+    }
+  };
+  const auto body = [](Runtime& inspected) -> Task<std::string> {
+    OnceCell<std::string> cell("trying cell");
+    sync::Notify go;
+    auto failing = spawn(Trying::get(cell, true, &go));
+    while (!see(inspected, "trying cell") || see(inspected, "trying cell")->holders.empty())
+      co_await yield_now();
+    auto next = spawn(Trying::get(cell, false, nullptr));
+    co_await until_waiting(inspected, "trying cell", 1);
+    go.notify_one();
+    auto what = co_await failing;
+    const auto value = co_await next;
+    const auto there = co_await Trying::get(cell, true, nullptr);
+    what += ", " + value + ", " + there;
+    co_return what;
+  };
+  CHECK(runtime.block_on(on_worker(body(runtime))) == "error 5, made, made");
+}

@@ -197,3 +197,45 @@ TEST_CASE("a semaphore refuses more permits than it can count") {
   CHECK(semaphore.available_permits() == Semaphore::kMaxPermits);
   CHECK_FALSE(semaphore.try_acquire(SIZE_MAX));
 }
+
+TEST_CASE("permits are split and merged, and none is lost or made") {
+  auto runtime = runtime_with(1);
+  const auto body = [](Runtime& inspected) -> Task<std::string> {
+    Semaphore semaphore(5, "split");
+    Semaphore other(1);
+    const auto held = [&] { return see(inspected, "split")->attributes.at("held"); };
+    {
+      auto all = co_await semaphore.acquire(5);
+      {
+        auto two = all.split(2);
+        if (two.permits() != 2 || all.permits() != 3 || held() != 5) co_return "split";
+        if (see(inspected, "split")->holders.size() != 2) co_return "holders";
+        const auto too_many = all.split(4);
+        if (too_many || all.permits() != 3) co_return "more than there are";
+        all.merge(std::move(two));
+        if (two || all.permits() != 5) co_return "merged";
+        const auto one = all.split(1);
+        if (!one) co_return "one";
+      }
+      if (semaphore.available_permits() != 1 || held() != 4) co_return "the part came back";
+      auto foreign = co_await other.acquire();
+      bool refused = false;
+      try {
+        all.merge(std::move(foreign));
+      } catch (const std::invalid_argument&) {
+        refused = true;
+      }
+      if (!refused || !foreign || all.permits() != 4) co_return "of another semaphore";
+    }
+    if (semaphore.available_permits() != 5) co_return "not all came back";
+    auto first = semaphore.try_acquire_owned(2);
+    auto second = first.split(1);
+    Semaphore::OwnedPermit empty;
+    empty.merge(std::move(second));
+    if (second || empty.permits() != 1 || first.permits() != 1) co_return "into an empty one";
+    first.release();
+    empty.release();
+    co_return semaphore.available_permits() == 5 && held() == 0 ? "ok" : "owned ones lost";
+  };
+  CHECK(runtime.block_on(on_worker(body(runtime))) == "ok");
+}

@@ -183,3 +183,16 @@ TEST_CASE("watchers see a watch channel; a runtime shuts down with waits on it")
   runtime.shutdown();
   CHECK(sender.is_closed());
 }
+
+TEST_CASE("a borrowed value says whether it was news, and senders know each other") {
+  auto [sender, receiver] = taskscope::runtime::sync::watch::channel<int>(0);
+  CHECK_FALSE(receiver.borrow().has_changed());
+  sender.send_replace(1);
+  CHECK(receiver.borrow().has_changed());
+  CHECK(receiver.borrow_and_update().has_changed());
+  CHECK_FALSE(receiver.borrow_and_update().has_changed());
+  CHECK_FALSE(sender.borrow().has_changed());
+  const auto other = sender;
+  CHECK(sender.sender_count() == 2);
+  CHECK(sender.same_channel(other));
+}

@@ -111,7 +111,7 @@ TEST_CASE("an aborted task is destroyed with all that it awaits, and its handle 
     } catch (const Cancelled&) {
       cancelled = true;
     }
-    co_return cancelled && counter.load() == 0 && handle.is_finished();
+    co_return cancelled&& counter.load() == 0 && handle.is_finished();
   };
   CHECK(runtime.block_on(outer(alive)));
 }
@@ -187,7 +187,7 @@ TEST_CASE("blocking calls run on the pool and give their results and exceptions"
     std::vector<JoinHandle<int>> handles;
     for (int i = 0; i < 100; ++i) handles.push_back(spawn_blocking([i] { return i; }));
     for (auto& handle : handles) sum += co_await handle;
-    co_return is_elsewhere && thrown ? sum : -1;
+    co_return is_elsewhere&& thrown ? sum : -1;
   };
   CHECK(runtime.block_on(outer()) == 4950);
 }
@@ -221,4 +221,28 @@ TEST_CASE("a task that always finds its awaits ready still lets others run") {
   };
   runtime.block_on(both(first, second));
   CHECK(stop.load());
+}
+
+TEST_CASE("a task that consumes its budget lets others run") {
+  auto runtime = Builder::multi_thread().worker_threads(1).build();
+  const auto body = []() -> Task<bool> {
+    std::atomic<bool> ran{false};
+    const auto other = [](std::atomic<bool>& flag) -> Task<void> {
+      flag = true;
+      co_return;
+    };
+    const auto busy = [](std::atomic<bool>& flag) -> Task<void> {
+      while (!flag) co_await consume_budget();
+    };
+    auto works = spawn(busy(ran));
+    auto runs = spawn(other(ran));
+    co_await works;
+    co_await runs;
+    co_return true;
+  };
+  const auto on_worker = [](Task<bool> inner) -> Task<bool> {
+    auto handle = spawn(std::move(inner));
+    co_return co_await handle;
+  };
+  CHECK(runtime.block_on(on_worker(body())));
 }

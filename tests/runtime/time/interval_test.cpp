@@ -82,3 +82,30 @@ TEST_CASE("interval: a cancelled tick was not taken; reset starts anew") {
   CHECK(runtime.block_on(cancelled_tick_is_not_taken()));
   CHECK(runtime.block_on(reset_is_a_period_from_now()));
 }
+
+TEST_CASE("interval: the next tick can be put anywhere, and its period stays") {
+  auto runtime = Builder::multi_thread().worker_threads(1).build();
+  const auto row = [](time::Interval& interval) -> Task<std::vector<time::Instant>> {
+    std::vector<time::Instant> ticks;
+    for (int i = 0; i < 2; ++i) {
+      const auto due = co_await interval.tick();
+      ticks.push_back(due);
+    }
+    co_return ticks;
+  };
+  auto interval = time::interval_at(time::now() + 24h, 50ms);
+  const auto past = time::now() - 100ms;
+  interval.reset_at(past);
+  CHECK(runtime.block_on(row(interval)) == std::vector{past, past + 50ms});
+  interval.reset_after(-1h);
+  const auto now = time::now();
+  const auto one = [](time::Interval& from) -> Task<time::Instant> {
+    co_return co_await from.tick();
+  };
+  CHECK(runtime.block_on(one(interval)) <= now);
+  interval.reset_after(1ms);
+  CHECK(runtime.block_on(one(interval)) >= now + 1ms);
+  const auto before = time::now();
+  interval.reset_immediately();
+  CHECK(runtime.block_on(one(interval)) >= before);
+}
