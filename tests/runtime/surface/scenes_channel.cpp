@@ -126,6 +126,19 @@ struct BroadcastRecv final : Scene {
   task::Resource* resource() override { return &ends.first.resource(); }
 };
 
+struct BroadcastClosed final : Scene {
+  std::optional<broadcast::Receiver<int>> receiver;
+  std::optional<broadcast::Sender<int>> sender;
+  BroadcastClosed() {
+    auto [tx, rx] = broadcast::channel<int>(8);
+    sender.emplace(std::move(tx));
+    receiver.emplace(std::move(rx));
+  }
+  Task<void> wait() override { co_await sender->closed(); }
+  void complete() override { receiver.reset(); }
+  task::Resource* resource() override { return &sender->resource(); }
+};
+
 struct Watched : Scene {
   std::pair<watch::Sender<int>, watch::Receiver<int>> ends = watch::channel<int>(0);
   void complete() override { ends.first.send_replace(1); }
@@ -179,6 +192,7 @@ std::vector<Row> channel_rows() {
       {"oneshot::Sender::closed", make<OneshotClosed>, WaitOp::Closed, ResourceKind::Oneshot, kOne},
       {"broadcast::Receiver::recv", make<BroadcastRecv>, WaitOp::Recv, ResourceKind::Broadcast,
        kOne},
+      {"broadcast::Sender::closed", make<BroadcastClosed>, WaitOp::Closed, ResourceKind::Broadcast},
       {"watch::Receiver::changed", make<WatchChanged>, WaitOp::Changed, ResourceKind::Watch, kOne},
       {"watch::Receiver::wait_for", make<WatchWaitFor>, WaitOp::Changed, ResourceKind::Watch, kOne},
       {"watch::Sender::closed", make<WatchClosed>, WaitOp::Closed, ResourceKind::Watch},

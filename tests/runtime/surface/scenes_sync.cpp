@@ -1,3 +1,6 @@
+#include <cstdlib>
+#include <string>
+
 #include "taskscope/runtime/sync/barrier.h"
 #include "taskscope/runtime/sync/cancellation_token.h"
 #include "taskscope/runtime/sync/mutex.h"
@@ -47,6 +50,15 @@ struct RwWrite final : Written {
 struct RwWriteOwned final : Written {
   Task<void> wait() override { const auto guard = co_await lock.write_owned(); }
 };
+/// Behind another reader, where there may be one.
+struct RwReadLimited final : Scene {
+  sync::RwLock<> lock = sync::RwLock<>::with_max_readers({}, 1);
+  sync::RwLock<>::OwnedReadGuard held;
+  Task<void> prepare() override { held = co_await lock.read_owned(); }
+  Task<void> wait() override { const auto guard = co_await lock.read(); }
+  void complete() override { held.unlock(); }
+  task::Resource* resource() override { return &lock.resource(); }
+};
 /// Behind a reader, instead of a writer.
 struct RwWriteRead final : Scene {
   sync::RwLock<> lock;
@@ -90,6 +102,9 @@ struct NotifyOne final : Notified {
 };
 struct NotifyWaiters final : Notified {
   void complete() override { notify.notify_waiters(); }
+};
+struct NotifyLast final : Notified {
+  void complete() override { notify.notify_last(); }
 };
 struct NotifyEnabled final : Notified {
   Task<void> wait() override {
@@ -179,6 +194,13 @@ struct Filled : Scene {
   task::Resource* resource() override { return &cell.resource(); }
 };
 struct OnceCellGetOrInit final : Filled {};
+struct OnceCellGetOrTryInit final : Filled {
+  Task<void> wait() override {
+    const auto make = []() -> Task<Result<int, std::string>> { co_return 2; };
+    const auto value = co_await cell.get_or_try_init(make);
+    if (!value) std::abort();
+  }
+};
 struct OnceCellTakeOver final : Filled {
   OnceCellTakeOver() { fails = true; }
 };
@@ -213,6 +235,8 @@ std::vector<Row> sync_rows() {
       {"RwLock::read_owned", make<RwReadOwned>, WaitOp::ReadLock, ResourceKind::RwLock, kHeld},
       {"RwLock::write", make<RwWrite>, WaitOp::WriteLock, ResourceKind::RwLock, kHeld},
       {"RwLock::write_owned", make<RwWriteOwned>, WaitOp::WriteLock, ResourceKind::RwLock, kHeld},
+      {"RwLock::read of too many", make<RwReadLimited>, WaitOp::ReadLock, ResourceKind::RwLock,
+       kHeld},
       {"RwLock::write behind a reader", make<RwWriteRead>, WaitOp::WriteLock, ResourceKind::RwLock,
        kHeld},
       {"Semaphore::acquire", make<SemaphoreAcquire>, WaitOp::Acquire, ResourceKind::Semaphore,
@@ -224,11 +248,14 @@ std::vector<Row> sync_rows() {
       {"Semaphore::acquire, then close", make<SemaphoreClose>, WaitOp::Acquire,
        ResourceKind::Semaphore, kHeld},
       {"Notify::notified, notify_one", make<NotifyOne>, WaitOp::Notified, ResourceKind::Notify},
+      {"Notify::notified, notify_last", make<NotifyLast>, WaitOp::Notified, ResourceKind::Notify},
       {"Notify::notified, notify_waiters", make<NotifyWaiters>, WaitOp::Notified,
        ResourceKind::Notify},
       {"Notify::notified, enabled", make<NotifyEnabled>, WaitOp::Notified, ResourceKind::Notify},
       {"Barrier::wait", make<BarrierWait>, WaitOp::Arrive, ResourceKind::Barrier},
       {"OnceCell::get_or_init", make<OnceCellGetOrInit>, WaitOp::Get, ResourceKind::OnceCell,
+       kHeld},
+      {"OnceCell::get_or_try_init", make<OnceCellGetOrTryInit>, WaitOp::Get, ResourceKind::OnceCell,
        kHeld},
       {"OnceCell::get_or_init, after one that failed", make<OnceCellTakeOver>, WaitOp::Get,
        ResourceKind::OnceCell, kHeld},

@@ -99,6 +99,9 @@ struct JoinSetNext final : JoinSetScene {
     static_cast<void>(ended.has_value());
   }
 };
+struct JoinSetAll final : JoinSetScene {
+  Task<void> wait() override { co_await set.join_all(); }
+};
 /// A call that is asked to end, and can't before complete().
 struct JoinSetShutdown final : Scene {
   BlockingAwait call;
@@ -167,6 +170,17 @@ struct SelectBiased final : Notifying {
   Task<void> wait() override {
     const auto result = co_await select_biased(never.notified(), first.notified());
     if (result.index() != 1) std::abort();
+  }
+};
+struct SelectOtherwise final : Notifying {
+  Task<void> wait() override {
+    const auto result =
+        co_await select(if_some(wait_empty(first)), only_if(false, second.notified()), otherwise);
+    if (result.index() != 2) std::abort();
+  }
+  static Task<std::optional<int>> wait_empty(sync::Notify& notify) {
+    co_await notify.notified();
+    co_return std::nullopt;
   }
 };
 struct JoinScene final : Notifying {
@@ -238,6 +252,7 @@ std::vector<Row> task_rows() {
       {"JoinHandle of a blocking call", make<BlockingAwait>, WaitOp::Blocking,
        ResourceKind::Blocking, kOne | kOneRuntime | kElsewhere},
       {"JoinSet::join_next", make<JoinSetNext>, WaitOp::Recv, kNone, kHeld | kOneRuntime},
+      {"JoinSet::join_all", make<JoinSetAll>, WaitOp::Recv, kNone, kHeld | kOneRuntime},
       {"JoinSet::shutdown", make<JoinSetShutdown>, WaitOp::Recv, kNone,
        kHeld | kOneRuntime | kElsewhere},
       {"sleep", make<SleepAwait>, WaitOp::Sleep, ResourceKind::Timer},
@@ -249,6 +264,8 @@ std::vector<Row> task_rows() {
        BranchMode::Any},
       {"select", make<SelectScene>, WaitOp::Notified, ResourceKind::Notify, 0, BranchMode::Any},
       {"select_biased", make<SelectBiased>, WaitOp::Notified, ResourceKind::Notify, 0,
+       BranchMode::Any},
+      {"select, otherwise", make<SelectOtherwise>, WaitOp::Notified, ResourceKind::Notify, 0,
        BranchMode::Any},
       {"join", make<JoinScene>, WaitOp::Notified, ResourceKind::Notify, 0, BranchMode::All},
       {"try_join", make<TryJoinScene>, WaitOp::Notified, ResourceKind::Notify, 0, BranchMode::All},

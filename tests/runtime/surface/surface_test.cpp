@@ -259,7 +259,7 @@ const std::map<std::string, int> kDeclared = {
     // await of another Task.
     {"task/task.h", 4},
     {"sync/barrier.h", 1},
-    {"sync/broadcast.h", 1},
+    {"sync/broadcast.h", 2},
     {"sync/cancellation_token.h", 1},
     {"sync/channel.h", 1},
     {"sync/join_set.h", 1},
@@ -272,9 +272,9 @@ const std::map<std::string, int> kDeclared = {
     {"sync/semaphore.h", 1},
     {"sync/watch.h", 2},
     {"task/join_handle.h", 1},
-    {"task/select.h", 1},
+    {"task/select.h", 2},
     {"task/waker.h", 1},
-    {"task/yield.h", 1},
+    {"task/yield.h", 2},
     {"time/interval.h", 1},
     {"time/sleep.h", 1},
 };
