@@ -129,8 +129,10 @@ T block_on(scheduler::Scheduler& scheduler, Task<T> task, SpawnOptions options) 
 
 /// Runs `task` concurrently, on any worker of the current runtime, beginning soon.
 ///
-/// Errors   std::logic_error outside a runtime (use Runtime::spawn or Handle::spawn there);
-/// std::bad_alloc. Source   tokio::spawn.
+/// Shape    the handle gives the task's result; dropped, it lets the task run on.
+/// Errors   std::logic_error outside a runtime (use Runtime::spawn or Handle::spawn there), and for
+///          a Task that was awaited, spawned or moved from; std::bad_alloc.
+/// Source   tokio::spawn
 template <class T>
 JoinHandle<T> spawn(Task<T> task, observe::Site site = observe::Site::current()) {
   return task::spawn_on(task::current_scheduler(), std::move(task), {.site = site});
@@ -141,7 +143,7 @@ JoinHandle<T> spawn(Task<T> task, observe::Site site = observe::Site::current())
 /// Errors   as spawn; std::system_error (resource_unavailable_try_again) when the pool has no
 ///          thread and the system gives none: the call is not made. The handle throws Cancelled if
 ///          the runtime shuts down before the call begins.
-/// Source   tokio::task::spawn_blocking.
+/// Source   tokio::task::spawn_blocking
 template <class F>
 auto spawn_blocking(F call, observe::Site site = observe::Site::current()) {
   return task::spawn_blocking_on(task::current_scheduler(), std::move(call), {.site = site});
@@ -150,8 +152,11 @@ auto spawn_blocking(F call, observe::Site site = observe::Site::current()) {
 namespace task {
 
 /// A task with a name and fields that watchers show.
-/// Shape    `task::Builder().name("conn").field("peer", address).spawn(serve(...))`; up to 16
-/// fields. Source   tokio::task::Builder.
+///
+/// Shape    `task::Builder().name("conn").field("peer", address).spawn(serve(...))`; of more than
+///          16 fields the first are shown.
+/// Errors   as spawn and spawn_blocking.
+/// Source   tokio::task::Builder
 class Builder {
  public:
   Builder&& name(std::string name) && {

@@ -65,6 +65,8 @@ class Barrier final : public Waitable {
   };
 
   /// Arrives, and waits until all have.
+  ///
+  /// Cancel   safe: see above.
   Waiting wait() noexcept { return Waiting(*this); }
 
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),

@@ -282,7 +282,8 @@ class [[nodiscard]] Receiver {
   std::uint64_t position_;  // of the next message
 };
 
-/// A channel that keeps the last `capacity` messages for those who have not received them.
+/// A channel that keeps the last `capacity` messages for those who have not received them. (tokio
+/// rounds the capacity up to a power of two.)
 ///
 /// Errors   std::invalid_argument for a capacity of 0; std::bad_alloc.
 /// Watch    the last sending task is a hint; `name` is shown, and must live for ever: a string

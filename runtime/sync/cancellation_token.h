@@ -58,7 +58,6 @@ class TokenCore final : public Waitable {
   std::size_t child_count_ = 0;
 };
 
-/// Cancels a token when it dies.
 class DropGuard;
 
 /// Says once, to everybody who has a copy of it, that they should end what they do.
@@ -68,6 +67,7 @@ class DropGuard;
 ///          or `co_await select(token.cancelled(), work())`. Must outlive its waits.
 /// Errors   none. Dropping a token cancels nothing: see drop_guard().
 /// Cancel   safe: a cancelled wait has changed nothing.
+/// Watch    a wait of op Notified on it. Nobody is known to be about to cancel it.
 /// Source   tokio_util::sync::CancellationToken
 class CancellationToken {
  public:
@@ -85,6 +85,8 @@ class CancellationToken {
   void cancel() const noexcept { core_->cancel(); }
   [[nodiscard]] bool is_cancelled() const noexcept { return core_->is_cancelled(); }
   /// Waits until the token is cancelled.
+  ///
+  /// Cancel   safe.
   [[nodiscard]] TokenCore::Waiting cancelled() const noexcept { return TokenCore::Waiting(*core_); }
   /// Cancels this token when the guard dies.
   [[nodiscard]] DropGuard drop_guard() const noexcept;
@@ -94,6 +96,7 @@ class CancellationToken {
   ///
   /// Shape    the result of `work`, or nothing; for a Task<void> true, or false.
   /// Errors   what `work` throws.
+  /// Cancel   cancels `work`.
   template <class T>
   [[nodiscard]] Task<std::conditional_t<std::is_void_v<T>, bool, std::optional<task::Wrapped<T>>>>
   run_until_cancelled(Task<T> work) const {
@@ -125,6 +128,9 @@ class CancellationToken {
   std::shared_ptr<TokenCore> core_;
 };
 
+/// Cancels a token when it dies.
+///
+/// Source   tokio_util::sync::DropGuard
 class [[nodiscard]] DropGuard {
  public:
   explicit DropGuard(CancellationToken token) noexcept : token_(std::move(token)) {}

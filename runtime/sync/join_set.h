@@ -195,6 +195,10 @@ class JoinSet {
   };
 
   /// Waits for the next task to end; yields nothing when the set is empty.
+  ///
+  /// Cancel   safe: the task that ended is joined by the next call.
+  /// Watch    a wait of op Recv on the set, whose holders are its tasks; Join is for one task.
+  /// Source   tokio::task::JoinSet::join_next
   Joining join_next() noexcept { return Joining(*this); }
   /// A task that has ended already, if there is one.
   [[nodiscard]] std::optional<Joined<T>> try_join_next() noexcept {
@@ -202,7 +206,10 @@ class JoinSet {
   }
   /// Asks for the end of all; they are still to be joined.
   void abort_all() noexcept { core_->abort_all(); }
-  /// Aborts all, and waits until they are gone. Not cancel safe: who cancels it has aborted them.
+  /// Aborts all, and waits until they are gone.
+  ///
+  /// Cancel   not safe: the tasks are aborted all the same.
+  /// Source   tokio::task::JoinSet::shutdown
   [[nodiscard]] Task<void> shutdown() {
     core_->abort_all();
     for (;;) {
@@ -217,24 +224,25 @@ class JoinSet {
   /// Errors   rethrows the first failure; Cancelled for a task that was aborted. The others are
   ///          aborted then.
   /// Cancel   not safe: results that came before are lost. The set is as join_next() left it.
+  /// Source   tokio::task::JoinSet::join_all
   [[nodiscard]] Task<std::conditional_t<std::is_void_v<T>, void, std::vector<task::Wrapped<T>>>>
   join_all() {
     if constexpr (std::is_void_v<T>) {
       for (;;) {
-        auto ended = join_next();
-        task::Inherited<Joining&> at_caller(ended);
-        auto one = co_await at_caller;
-        if (!one) co_return;
-        take_or_abort(*one);
+        auto joining = join_next();
+        task::Inherited<Joining&> at_caller(joining);
+        auto ended = co_await at_caller;
+        if (!ended) co_return;
+        take_or_abort(*ended);
       }
     } else {
       std::vector<T> results;
       for (;;) {
-        auto ended = join_next();
-        task::Inherited<Joining&> at_caller(ended);
-        auto one = co_await at_caller;
-        if (!one) co_return results;
-        results.push_back(take_or_abort(*one));
+        auto joining = join_next();
+        task::Inherited<Joining&> at_caller(joining);
+        auto ended = co_await at_caller;
+        if (!ended) co_return results;
+        results.push_back(take_or_abort(*ended));
       }
     }
   }

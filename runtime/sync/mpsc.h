@@ -327,6 +327,8 @@ class Channel final : public ChannelCore {
 };
 
 /// A place in a channel, taken before there is a message for it. Given back when it dies unused.
+///
+/// Source   tokio::sync::mpsc::Permit; it keeps the channel's memory, as OwnedPermit does.
 template <class T>
 class [[nodiscard]] Permit {
  public:
@@ -344,6 +346,8 @@ class [[nodiscard]] Permit {
   /// False: the channel was closed. Also after send.
   explicit operator bool() const noexcept { return channel_ != nullptr; }
   /// Sends at once; the message is dropped if the receiver is gone. Uses the permit up.
+  ///
+  /// Errors   std::bad_alloc; the permit is kept then.
   void send(T message) {
     static_cast<void>(channel_->send_reserved(std::move(message)));
     channel_.reset();
@@ -374,7 +378,10 @@ class SenderEnd {
 
   /// True once the receiver closed the channel or is gone: nothing can be sent any more.
   [[nodiscard]] bool is_closed() const noexcept { return channel_->is_closed(); }
-  /// Waits until is_closed(). Cancel safe.
+  /// Waits until is_closed().
+  ///
+  /// Cancel   safe.
+  /// Source   tokio::sync::mpsc::Sender::closed
   [[nodiscard]] ChannelCore::Closing closed() const noexcept {
     return ChannelCore::Closing(*channel_);
   }
@@ -400,8 +407,10 @@ class [[nodiscard]] Sender final : public SenderEnd<T> {
  public:
   /// Sends a message; waits while the channel is full.
   ///
-  /// Shape    an empty Result when the message is in the channel.
+  /// Shape    an empty Result when the message is in the channel. With a limit:
+  ///              const auto sent = co_await time::timeout(10ms, sender.send(message));
   /// Errors   Closed: nobody will receive it. The message is dropped; reserve() keeps it.
+  ///          Throws std::bad_alloc.
   /// Cancel   safe for the channel: a cancelled send has sent nothing. Its message is dropped.
   /// Order    senders that wait are served in order of arrival.
   /// Source   tokio::sync::mpsc::Sender::send
@@ -425,7 +434,11 @@ class [[nodiscard]] Sender final : public SenderEnd<T> {
     T copy(message);
     return this->channel_->try_send(std::move(copy));
   }
-  /// Waits for a place; yields a Permit, empty when the channel is closed. Cancel safe.
+  /// Waits for a place; yields a Permit, empty when the channel is closed.
+  ///
+  /// Cancel   safe: a cancelled call keeps no place, and passes on one it was just given.
+  /// Order    as for send(), in the same line.
+  /// Source   tokio::sync::mpsc::Sender::reserve
   typename Channel<T>::Reserving reserve() const noexcept {
     return typename Channel<T>::Reserving(this->channel_);
   }
@@ -537,9 +550,8 @@ class [[nodiscard]] Receiver final {
   }
   /// Takes up to out.size() messages, oldest first; waits only while there is none.
   ///
-  /// Shape    assigns to out[0, n) and leaves the rest; n >= 1, or 0 at the end as for recv, or
-  /// when
-  ///          `out` is empty.
+  /// Shape    assigns to out[0, n) and leaves the rest; n >= 1, or 0 at the end as for recv(), or
+  ///          when `out` is empty.
   /// Errors   none.
   /// Cancel   safe: a cancelled call has taken no message.
   /// Source   tokio::sync::mpsc::Receiver::recv_many

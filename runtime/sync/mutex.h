@@ -108,7 +108,7 @@ class MutexCore final : public Waitable {
 /// Order    first come, first served; unlocking passes the lock on to the first in line.
 /// Cancel   safe: a cancelled lock() leaves the line, or passes on the lock it was just given.
 /// Watch    the holding task is always known; certain for Guard, a hint for OwnedGuard.
-/// Source   tokio::sync::Mutex
+/// Source   tokio::sync::Mutex. An OwnedGuard may move, but unlike tokio's keeps no mutex alive.
 template <class T = std::monostate>
 class Mutex {
  public:

@@ -20,6 +20,7 @@ namespace taskscope::runtime::sync {
 ///          With several waiters that notify_one serves, call notified.enable() before looking.
 /// Cancel   safe: a notification of notify_one that a cancelled wait had been given goes on to the
 ///          next in line.
+/// Watch    whether a permit is left; nobody is known to be about to notify.
 /// Source   tokio::sync::Notify
 class Notify final : public Waitable {
  public:
@@ -67,7 +68,10 @@ class Notify final : public Waitable {
     bool as_last_ = false;  // granted by notify_last; set as granted_ is
   };
 
-  /// Waits for a notification.
+  /// Waits for a notification; begins to count for notify_waiters at once, for the others when it
+  /// is awaited or enabled. Awaited again, it returns at once.
+  ///
+  /// Cancel   safe: what it was notified by notify_one or notify_last goes on to the next.
   Notified notified() noexcept { return Notified(*this); }
   /// Wakes the first in line; with nobody there the next to come is not kept waiting.
   void notify_one() noexcept { notify(false); }

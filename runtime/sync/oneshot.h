@@ -189,7 +189,10 @@ class [[nodiscard]] Sender final {
   [[nodiscard]] bool is_closed() const noexcept {
     return channel_ == nullptr || channel_->is_closed();
   }
-  /// Waits until the receiver is gone or closed the channel. Only before send. Cancel safe.
+  /// Waits until the receiver is gone or closed the channel. Only before send.
+  ///
+  /// Cancel   safe.
+  /// Source   tokio::sync::oneshot::Sender::closed
   [[nodiscard]] ChannelCore::Closing closed() noexcept { return ChannelCore::Closing(*channel_); }
   /// What watchers know the channel by. Only before send.
   [[nodiscard]] task::Resource& resource() const noexcept { return *channel_; }

@@ -168,7 +168,7 @@ class [[nodiscard]] RwGuard final : public RwHold {
 ///          given.
 /// Watch    every holder is known, also of a lock just granted; certain for ReadGuard and
 ///          WriteGuard, a hint for the owned ones.
-/// Source   tokio::sync::RwLock
+/// Source   tokio::sync::RwLock. Owned guards may move, but unlike tokio's keep no lock alive.
 template <class T = std::monostate>
 class RwLock {
   static_assert(!std::is_const_v<T>);

@@ -57,7 +57,8 @@ class PermitHold {
 ///          kMaxPermits.
 /// Cancel   safe: a cancelled acquire leaves the line and passes on what it had been given.
 /// Watch    every holder is known; certain for Permit, a hint for OwnedPermit.
-/// Source   tokio::sync::Semaphore
+/// Source   tokio::sync::Semaphore, acquire_many as acquire(n). An OwnedPermit may move, but unlike
+///          tokio's keeps no semaphore alive.
 class Semaphore final : public Waitable {
  public:
   static constexpr std::size_t kMaxPermits = SIZE_MAX >> 3;

@@ -228,9 +228,14 @@ class [[nodiscard]] Receiver {
   /// Cancel   safe: a cancelled wait has seen nothing.
   /// Source   tokio::sync::watch::Receiver::changed
   Changed changed() noexcept { return Changed(*this); }
-  /// Waits until `holds(const T&)`, first of the value that is there.
+  /// Waits until `holds(const T&)`, first of the value that is there; values it is asked of are
+  /// seen.
   ///
-  /// Errors   as changed(). Cancel safe.
+  /// Shape    no Ref, as in tokio: a lock must not be held across an await. Borrow afterwards.
+  /// Errors   Closed: there is no sender any more, and the last value is not as asked. Throws what
+  ///          `holds` throws.
+  /// Cancel   safe.
+  /// Source   tokio::sync::watch::Receiver::wait_for
   template <class F>
   [[nodiscard]] Task<Result<void, RecvError>> wait_for(F holds) {
     for (;;) {
@@ -282,8 +287,11 @@ class [[nodiscard]] Sender {
     if (channel_) channel_->drop_sender();
   }
 
+  /// Sets the value, and wakes who waits for a change.
+  ///
   /// Errors   Closed: there is no receiver. The value stays as it was, and `value` is not moved
   ///          from.
+  /// Source   tokio::sync::watch::Sender::send
   Result<void, SendError> send(T&& value) const {
     if (is_closed()) return SendError::Closed;
     channel_->modify([&value](T& at) {
@@ -317,6 +325,7 @@ class [[nodiscard]] Sender {
   bool send_if_modified(F&& change) const {
     return channel_->modify(std::forward<F>(change));
   }
+  /// The value, held still; see Ref.
   Ref<T> borrow() const { return Ref<T>(*channel_); }
   /// A receiver that has seen the present value.
   [[nodiscard]] Receiver<T> subscribe() const noexcept {
@@ -329,7 +338,10 @@ class [[nodiscard]] Sender {
     return channel_ == other.channel_;
   }
   [[nodiscard]] bool is_closed() const noexcept { return receiver_count() == 0; }
-  /// Waits until there is no receiver. Cancel safe.
+  /// Waits until there is no receiver.
+  ///
+  /// Cancel   safe.
+  /// Source   tokio::sync::watch::Sender::closed
   [[nodiscard]] ChannelCore::Closing closed() const noexcept {
     return ChannelCore::Closing(*channel_);
   }

@@ -133,11 +133,13 @@ class JoinAwaiter final : public JoinWaiter {
 }  // namespace task
 
 /// Aborts a task from anywhere; keeps only its memory.
+///
+/// Source   tokio::task::AbortHandle
 class AbortHandle {
  public:
   explicit AbortHandle(task::Reference task) noexcept : task_(std::move(task)) {}
-  /// Asks for the task's end: its body is destroyed at its next turn on a worker. No effect on one
-  /// that is over.
+  /// Asks for the task's end: its body is destroyed at its next turn on a worker. A blocking call
+  /// is ended only before it begins. No effect on what is over.
   void abort() const noexcept { task::abort(*task_.get()); }
   [[nodiscard]] bool is_finished() const noexcept { return task_->state.is_complete(); }
   [[nodiscard]] observe::TaskId id() const noexcept { return task_->id; }
@@ -148,12 +150,14 @@ class AbortHandle {
 
 /// What spawn returns. Dropping it detaches the task, which runs on.
 ///
-/// Shape    `co_await std::move(handle)` (or `co_await handle`, once) gives the T.
-/// Errors   rethrows what the task threw; throws Cancelled if it was aborted or the runtime shut
-/// down. Resumes on the awaiting task's runtime.
+/// Shape    `co_await std::move(handle)` (or `co_await handle`, once) gives the T. One task at a
+///          time: two that await it at once end the program.
+/// Errors   rethrows what the task threw; throws Cancelled if it was aborted or its runtime shut
+///          down before it ended.
 /// Cancel   safe: a cancelled await leaves the task running, and a handle that was not moved into
-/// the await usable.
-/// Source   tokio::task::JoinHandle.
+///          the await usable.
+/// Resumes  on the awaiting task's runtime.
+/// Source   tokio::task::JoinHandle
 template <class T>
 class [[nodiscard]] JoinHandle {
  public:
@@ -167,7 +171,9 @@ class [[nodiscard]] JoinHandle {
   [[nodiscard]] task::JoinAwaiter<T> awaiter() & noexcept { return {task_, take_}; }
   [[nodiscard]] task::JoinAwaiter<T> awaiter() && noexcept { return {std::move(task_), take_}; }
 
+  /// As AbortHandle::abort; the handle may still be awaited.
   void abort() const noexcept { task::abort(*task_.get()); }
+  /// Outlives this handle.
   [[nodiscard]] AbortHandle abort_handle() const noexcept { return AbortHandle(task_); }
   /// Acquire: when true, the result is in place.
   [[nodiscard]] bool is_finished() const noexcept { return task_->state.is_complete(); }

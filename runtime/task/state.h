@@ -2,12 +2,12 @@
 ///
 /// Invariants, one a bit:
 ///   kRunning    the body has an owner: a worker that polls it, the inspector that reads it, or the
-///   place in a queue where its last owner put it without letting go
+///               place in a queue where its last owner put it without letting go
 ///   kScheduled  the task is in a queue, or its owner will put it there
 ///   kComplete   the body has ended and its result is in place; final
 ///   kCancelled  somebody asked for its end; whoever takes it from the queue destroys the body
-///   instead of polling kJoinWaker  the join waiter's slot is filled, and the completing thread
-///   owns it
+///               instead of polling
+///   kJoinWaker  the join waiter's slot is filled, and the completing thread owns it
 /// The rest counts references: one for the living body, one a JoinHandle, AbortHandle and Waker. A
 /// queue holds none: a scheduled task can't complete before it is popped.
 ///

@@ -346,11 +346,11 @@ class Promise final : public PromiseBase, public PromiseResult<T> {
 
 /// A coroutine that yields one T; does nothing until it is awaited or spawned.
 ///
-/// Shape    move-only; await it once, as an rvalue: `co_await std::move(task)` or `co_await
-/// call()`. Errors   what the body throws is thrown at the await, or travels to the JoinHandle when
-/// spawned. Cancel   destroying a Task that waits destroys everything it has on its frames,
-/// innermost first. Cost     one allocation a call: 16-byte aligned, with room for the task's
-/// header.
+/// Shape    move-only; await it once, as an rvalue: `co_await call()`, or
+///          `co_await std::move(task)`.
+/// Errors   what the body throws is thrown at the await, or travels to the JoinHandle.
+/// Cancel   destroying a Task that waits destroys everything on its frames, innermost first.
+/// Cost     one allocation a call: 16-byte aligned, with room for the task's header.
 template <class T>
 class [[nodiscard]] Task {
  public:

@@ -20,9 +20,12 @@ namespace taskscope::runtime {
 
 namespace task {
 
-/// Names a task and a branch of it; waking it makes the branch look again. Copyable, usable on any
-/// thread, and as long as one likes: it keeps the memory of the task, and wakes nothing once the
-/// task is over. Source   tokio's and Rust's Waker.
+/// Names a task and a branch of it; waking it makes the branch look again.
+///
+/// Shape    copyable, usable on any thread, and as long as one likes: it keeps the memory of the
+///          task, and wakes nothing once the task is over.
+/// Watch    a task knows how many there are of it; one that waits and has none is lost.
+/// Source   std::task::Waker in Rust
 class Waker {
  public:
   explicit Waker(const Branch& branch) noexcept
@@ -59,8 +62,9 @@ class Waker {
 /// Awaits until `poll(waker)` returns true. Called once at the await and again after each wake of
 /// the waker it was given last; it must keep a copy of the waker if it returns false.
 ///
+/// Errors   what `poll` throws at the await; after a wake it must not throw.
 /// Cancel   safe if `poll` is content never to be called again.
-/// Source   std::future::poll_fn in Rust.
+/// Source   std::future::poll_fn in Rust
 template <class Poll>
 class [[nodiscard]] PollFn final : public task::Waiter {
  public:
@@ -158,8 +162,11 @@ Detached run_foreign(A awaitable, std::shared_ptr<ForeignState<T>> state) {
 /// Awaits an awaitable of another library, which resumes its coroutine wherever it likes.
 ///
 /// Shape    the awaitable's result; `awaitable` is moved into a coroutine of its own, started at
-/// the await. Errors   what it throws. Cancel   the wait ends at once; the foreign operation runs
-/// on and its result is dropped. Resumes  on the awaiting task's runtime.
+/// the
+///          await.
+/// Errors   what it throws.
+/// Cancel   the wait ends at once; the foreign operation runs on and its result is dropped.
+/// Resumes  on the awaiting task's runtime.
 template <class A>
 [[nodiscard]] Task<task::ForeignResult<A>> adapt(A awaitable) {
   using T = task::ForeignResult<A>;

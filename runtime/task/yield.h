@@ -8,7 +8,8 @@ namespace taskscope::runtime {
 /// Goes behind the tasks that are queued on this worker.
 ///
 /// Cancel   safe.
-/// Source   tokio::task::yield_now.
+/// Watch    the poll ends as Yielded, and no wait is told of.
+/// Source   tokio::task::yield_now
 class [[nodiscard]] YieldNow final : public task::Waiter {
  public:
   static constexpr bool kUnbudgeted = true;  // it ends the poll, and the next one has a new budget
@@ -40,7 +41,7 @@ class [[nodiscard]] YieldNow final : public task::Waiter {
 /// of those in this poll. For long work that awaits nothing else.
 ///
 /// Cancel   safe.
-/// Source   tokio::task::consume_budget.
+/// Source   tokio::task::consume_budget
 class [[nodiscard]] ConsumeBudget final : public task::Waiter {
  public:
   [[nodiscard]] bool await_ready() const noexcept { return true; }

@@ -7,7 +7,10 @@
 
 namespace taskscope::runtime::time {
 
-/// What an interval does about ticks that came due while nobody awaited them.
+/// What an interval does about ticks that came due while nobody awaited them: those that are taken
+/// more than 5 ms after they were due.
+///
+/// Source   tokio::time::MissedTickBehavior
 enum class MissedTickBehavior : std::uint8_t {
   Burst,  ///< they follow one another at once, until it has caught up
   Delay,  ///< the next one is a whole period after the late one
@@ -22,8 +25,9 @@ enum class MissedTickBehavior : std::uint8_t {
 /// Ticks at `start`, `start + period`, ...
 ///
 /// Shape    `const Instant due = co_await interval.tick();` one task at a time.
-/// Errors   none; needs a runtime. A period of zero or less counts as 1 ns.
+/// Errors   none; needs a runtime. A period of zero or less counts as 1 ns, where tokio panics.
 /// Cancel   safe: a cancelled tick() has taken no tick.
+/// Watch    a wait of op Tick with its deadline; the wake's cause is Timer.
 /// Source   tokio::time::Interval
 class Interval {
  public:

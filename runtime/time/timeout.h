@@ -68,6 +68,7 @@ class [[nodiscard]] Timeout final : public task::Arms<T, void> {
 ///          is always begun, even when the deadline has passed.
 /// Errors   Elapsed; what the body throws.
 /// Cancel   cancels the body.
+/// Watch    two arms, any of which ends it: what the body waits for, and a Sleep.
 /// Source   tokio::time::timeout
 template <class A>
 [[nodiscard]] auto timeout_at(Instant deadline, A&& body) {

@@ -17,10 +17,9 @@
 /// A heap would compare and move O(log n) entries for every insert and every cancel, and most
 /// timers are cancelled: for them this is two pointers.
 ///
-/// Unit     1 tick; the wheel has no clock and knows no unit of time. With 1 ms: 64^6 ms, 2.2
-/// years. Threads  none; its owner locks. Source   Varghese and Lauck 1987, hierarchical timing
-/// wheels; level arithmetic as in tokio's
-///          wheel.
+/// Unit     1 tick; the wheel has no clock and knows no time. With 1 ms: 64^6 ms, 2.2 years.
+/// Threads  none; its owner locks.
+/// Source   Varghese and Lauck 1987, hierarchical timing wheels; level arithmetic as in tokio's.
 #pragma once
 
 #include <array>
