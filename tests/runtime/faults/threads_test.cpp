@@ -132,7 +132,7 @@ TEST_CASE("threads: a blocking call that gets none is refused, and later ones ar
   CHECK(made == 0);
   CHECK(Tracked::living() == 0);
   CHECK(faults::eventually([&] { return runtime.metrics().live_tasks == 0; }));
-  CHECK(runtime.metrics().blocking_queue == 0);
+  CHECK(runtime.metrics().blocking_queue_depth == 0);
   CHECK(runtime.block_on(faults::joined(runtime.spawn_blocking(call(Tracked())))) == 42);
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("threads: with one at work, a call that gets none of its own waits for
     for (int i = 0; i < 10; ++i) runtime.spawn_blocking([&made] { ++made; }).detach();
     CHECK(failing.hits() > 0);
     CHECK(made == 0);
-    CHECK(runtime.metrics().blocking_queue == 10);
+    CHECK(runtime.metrics().blocking_queue_depth == 10);
     gate.open();
     CHECK(faults::eventually([&] { return made == 10; }));
   }
