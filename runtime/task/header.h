@@ -92,8 +92,6 @@ class alignas(16) Header {
   Site site;
   Branch root;
   Arm* arms = nullptr;  ///< live arms, newest first; owner of kRunning only
-  /// Branches named by a wake, as bits of (id mod 64): a hint that says which branches to ask.
-  Atomic<std::uint64_t> ready{0};
   union {
     Header* join_task =
         nullptr;             ///< the task that awaits this one; owned as State::kJoinWaker says
@@ -108,18 +106,20 @@ class alignas(16) Header {
   std::uint32_t frame_bytes = 0;
   std::uint32_t slot = 0;  ///< in the registry
   std::atomic<std::uint32_t> wakers{0};
+  /// Branches named by a wake, as bits of (id mod 32): a hint that says which branches to ask.
+  Atomic<std::uint32_t> ready{0};
+  observe::RuntimeId runtime = observe::RuntimeId::None;
+  /// While it is queued: since when, if schedule latency is measured (metrics::QueueStamp). Written
+  /// by who queues it.
+  std::uint32_t scheduled_at;
   BranchId join_branch = BranchId::Root;
   std::uint16_t last_branch = 0;
   TaskKind kind = TaskKind::Task;
-  observe::RuntimeId runtime = observe::RuntimeId::None;
   observe::Outcome outcome = observe::Outcome::Done;
   bool has_completion = false;  ///< fits join_task
   bool body_done = false;       ///< the body ran to its end in this poll
   std::uint8_t again = 0;       ///< kYielded and so on: why this poll ends in a queue
   std::uint8_t budget = 0;      ///< awaits left in this poll
-  /// While it is queued: since when, if schedule latency is measured (metrics::QueueStamp). Written
-  /// by who queues it.
-  std::uint32_t scheduled_at;
 
   static constexpr std::uint8_t kYielded = 1, kRootYielded = 2, kOutOfBudget = 4;
 
@@ -151,11 +151,11 @@ class alignas(16) Header {
     ready.fetch_or(bit_of(branch), std::memory_order_release);
     return state.to_scheduled() ? this : nullptr;
   }
-  [[nodiscard]] static std::uint64_t bit_of(BranchId branch) noexcept {
-    return std::uint64_t{1} << (observe::number(branch) % 64);
+  [[nodiscard]] static std::uint32_t bit_of(BranchId branch) noexcept {
+    return std::uint32_t{1} << (observe::number(branch) % 32);
   }
 };
-static_assert(sizeof(Header) <= 176, "every task and every awaited frame pays for it");
+static_assert(sizeof(Header) <= 160, "every task and every awaited frame pays for it");
 
 /// Memory for a header and `body_bytes` behind it. Throws std::bad_alloc.
 [[nodiscard]] inline void* allocate_body(std::size_t body_bytes) {

@@ -10,7 +10,7 @@ namespace taskscope::runtime::task {
 namespace {
 
 /// Turns the bits that wakes left into marks on branches. An arm shares its bit with others once
-/// there were more than 63: a mark too many asks a waiter in vain.
+/// there were more than 31: a mark too many asks a waiter in vain.
 void take_ready(Header& task) noexcept {
   // Relaxed look first: a plain task woken through its waiter has none, and saves the exchange.
   if (task.ready.load(std::memory_order_relaxed) == 0) return;

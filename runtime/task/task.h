@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -129,53 +130,96 @@ concept MakesLeaf = requires(A&& a) {
   { std::forward<A>(a).awaiter() } -> LeafAwaitable;
 };
 
+/// An await that was put off, as the poll's budget was used up: the worker begins it in a later
+/// poll. Made for that time only, so that an await in time pays no memory for it.
+class PutOff : public Waiter {
+ public:
+  virtual ~PutOff() = default;
+  /// Ends the poll, so that the task is queued again.
+  void end_poll() noexcept {
+    Header& task = *branch_->task;
+    task.again |= Header::kOutOfBudget;
+    // The task runs: this only names the branch and makes the worker queue the task again.
+    static_cast<void>(task.notify(branch_->id));
+  }
+  static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }
+  static void operator delete(void* memory, std::size_t bytes) noexcept {
+    free_frame(memory, bytes);
+  }
+};
+
 /// A leaf that takes part in the cooperative budget: a task that always finds its leaves ready is
 /// made to yield before the 129th await of a poll, as in tokio. The worker, not the coroutine,
 /// begins the await again. `Leaf` is a reference, or a value made in place.
 template <class Leaf, class Promise>
-class Budgeted final : public Waiter {
+class Budgeted {
  public:
   template <class Make>
-  Budgeted(Promise& promise, Make&& make) : leaf_(std::forward<Make>(make)()), promise_(promise) {}
+  Budgeted(Promise& promise, Make&& make)
+      : leaf_(std::forward<Make>(make)()), link_(reinterpret_cast<std::uintptr_t>(&promise)) {}
+  Budgeted(const Budgeted&) = delete;
+  Budgeted& operator=(const Budgeted&) = delete;
   /// The await is over, or destroyed with its frame. A leaf that lives on, because the caller of
   /// select owns it, must not wake through a branch that is gone.
   ~Budgeted() {
+    if (put_off() != nullptr) [[unlikely]]
+      delete put_off();
     if constexpr (requires(std::remove_reference_t<Leaf>& leaf) { leaf.abandon(); })
       leaf_.abandon();
   }
 
   [[nodiscard, gnu::always_inline]] bool await_ready() noexcept {
-    Header& task = *promise_.branch()->task;
+    Header& task = *reinterpret_cast<Promise*>(link_)->branch()->task;
     if (task.budget == 0) [[unlikely]] {
-      deferred_ = true;
-      return false;
+      if (put_it_off()) return false;
+    } else {
+      --task.budget;
     }
-    --task.budget;
     return leaf_.await_ready();
   }
   bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-    if (!deferred_) [[likely]]
+    if (put_off() == nullptr) [[likely]]
       return start(awaiting);
-    suspend(awaiting);
-    Header& task = *branch_->task;
-    task.again |= Header::kOutOfBudget;
-    // The task runs: this only names the branch and makes the worker queue the task again.
-    static_cast<void>(task.notify(branch_->id));
+    put_off()->begin(awaiting);
     return true;
   }
   decltype(auto) await_resume() { return leaf_.await_resume(); }
 
-  /// The deferred await begins, in a later poll.
-  [[nodiscard]] bool ready(bool woken) noexcept override {
-    if (!woken) return false;
-    Header& task = *promise_.branch()->task;
-    if (task.budget != 0) --task.budget;
-    if (leaf_.await_ready()) return true;
-    return !start(std::coroutine_handle<Promise>::from_promise(promise_));
-  }
-  void describe(observe::Wait& wait) const noexcept override { leaf_.describe(wait); }
-
  private:
+  class Later final : public PutOff {
+   public:
+    Later(Budgeted& await, Promise& promise) noexcept : await_(await), promise_(promise) {}
+    void begin(std::coroutine_handle<Promise> awaiting) noexcept {
+      suspend(awaiting);
+      end_poll();
+    }
+    [[nodiscard]] bool ready(bool woken) noexcept override {
+      if (!woken) return false;
+      Header& task = *promise_.branch()->task;
+      if (task.budget != 0) --task.budget;
+      if (await_.leaf_.await_ready()) return true;
+      return !await_.start(std::coroutine_handle<Promise>::from_promise(promise_));
+    }
+    void describe(observe::Wait& wait) const noexcept override { await_.leaf_.describe(wait); }
+
+   private:
+    Budgeted& await_;
+    Promise& promise_;
+  };
+
+  [[nodiscard]] Later* put_off() const noexcept {
+    return (link_ & kPutOff) != 0 ? reinterpret_cast<Later*>(link_ & ~kPutOff) : nullptr;
+  }
+  /// False: there is no memory for it, and the await goes on at once.
+  [[gnu::cold, gnu::noinline]] bool put_it_off() noexcept {
+    try {
+      auto* later = new Later(*this, *reinterpret_cast<Promise*>(link_));
+      link_ = reinterpret_cast<std::uintptr_t>(later) | kPutOff;
+      return true;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  }
   bool start(std::coroutine_handle<Promise> awaiting) noexcept {
     if constexpr (std::is_void_v<decltype(leaf_.await_suspend(awaiting))>) {
       leaf_.await_suspend(awaiting);
@@ -185,9 +229,9 @@ class Budgeted final : public Waiter {
     }
   }
 
+  static constexpr std::uintptr_t kPutOff = 1;
   Leaf leaf_;
-  Promise& promise_;
-  bool deferred_ = false;
+  std::uintptr_t link_;  // the Promise, or with kPutOff the Later
 };
 
 /// A leaf that pays no budget, by reference. A value of its own, because GCC 12 copies the awaiter
