@@ -1,6 +1,7 @@
 #include "weakening.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -71,8 +72,15 @@ void find_unreached(const Part& part, const std::vector<std::size_t>& met,
 std::vector<std::string> run_cases(const Part& part, std::string& log) {
   std::vector<std::string> problems;
   std::ostringstream said;
+  const char* const wanted = std::getenv("INTERLEAVE_REPLAY");
+  const std::string replayed = wanted != nullptr ? wanted : "";
   for (const auto& one : part.cases) {
-    const auto result = explore(one.body, one.options);
+    Options options = one.options;
+    if (!replayed.empty()) {
+      if (!replayed.starts_with(one.name + "=")) continue;
+      options.replay = replayed.substr(one.name.size() + 1);
+    }
+    const auto result = explore(one.body, options);
     said << one.name << ": " << result.executions << " executions\n";
     if (result.failure) {
       problems.push_back(one.name + ": " + *result.failure);

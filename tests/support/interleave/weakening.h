@@ -34,6 +34,8 @@ struct Part {
 };
 
 /// Runs the cases as they are. What went wrong, one text a case; `log` says how many executions.
+/// With INTERLEAVE_REPLAY="CASE=CHOICES" in the environment it runs that one execution of that
+/// case.
 [[nodiscard]] std::vector<std::string> run_cases(const Part& part, std::string& log);
 /// seq_cst is weakened to acq_rel, acq_rel to acquire and to release, these to relaxed; some case
 /// has to fail each time. What did not, and exceptions that are not needed.
