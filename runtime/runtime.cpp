@@ -1,8 +1,13 @@
 #include "taskscope/runtime/runtime.h"
 
+#include <limits.h>
+
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 
 #include "taskscope/runtime/scheduler/context.h"
@@ -21,10 +26,36 @@ std::shared_ptr<scheduler::Scheduler> start(scheduler::Config config) {
 
 }  // namespace
 
+EnterGuard::EnterGuard(std::shared_ptr<scheduler::Scheduler> scheduler) noexcept
+    : scheduler_(std::move(scheduler)), scope_([this] {
+        const scheduler::Context& here = scheduler::context();
+        return scheduler::Context{
+            .scheduler = scheduler_.get(),
+            .task = here.task,
+            .may_block = here.scheduler == nullptr || here.may_block,
+            .entered = true,
+        };
+      }()) {}
+
 Handle::Handle(std::shared_ptr<scheduler::Scheduler> scheduler) noexcept
     : scheduler_(std::move(scheduler)) {}
 
 RuntimeMetrics Handle::metrics() const { return scheduler_->metrics(); }
+
+Handle Handle::current() {
+  auto handle = try_current();
+  if (!handle) {
+    throw std::logic_error(
+        "Handle::current was called outside a runtime: call it from a task, or enter one");
+  }
+  return *std::move(handle);
+}
+
+std::optional<Handle> Handle::try_current() noexcept {
+  auto* const scheduler = scheduler::context().scheduler;
+  if (scheduler == nullptr) return std::nullopt;
+  return Handle(scheduler->shared_from_this());
+}
 
 Runtime::Runtime() : Runtime(Builder::multi_thread().build()) {}
 Runtime::Runtime(std::shared_ptr<scheduler::Scheduler> scheduler) noexcept
@@ -35,34 +66,55 @@ Runtime::~Runtime() {
 }
 
 void Runtime::shutdown() {
-  if (scheduler::context().scheduler == scheduler_.get()) {
-    // A worker can't wait for itself to stop.
-    std::fputs(
-        "taskscope: a Runtime was shut down or destroyed from inside one of its own tasks; "
-        "move it out and destroy it on another thread\n",
-        stderr);
-    std::abort();
-  }
+  // A worker can't wait for itself to stop.
+  if (scheduler_->is_inside()) return shutdown_background();
   scheduler_->shutdown();
+}
+
+void Runtime::shutdown_background() {
+  scheduler::Scheduler::shutdown_elsewhere(scheduler_, [] {});
+}
+
+void Runtime::shutdown_timeout(std::chrono::nanoseconds wait) {
+  if (scheduler_->is_inside()) return shutdown_background();
+  const auto done = std::make_shared<std::promise<void>>();
+  auto is_done = done->get_future();
+  scheduler::Scheduler::shutdown_elsewhere(scheduler_, [done] { done->set_value(); });
+  // So that a deadline can be computed from any time.
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(24 * 365);
+  static_cast<void>(is_done.wait_for(std::min(wait, kLongest)));
 }
 
 observe::Inspector& Runtime::inspector() noexcept { return *scheduler_; }
 
 Runtime Builder::build() const {
   constexpr std::uint32_t kMaxWorkers = 1024;
-  const std::uint32_t workers = workers_ != 0 ? workers_ : available_processors();
-  if (workers > kMaxWorkers) {
-    throw std::invalid_argument("worker_threads: at most 1024 workers are supported");
+  constexpr std::uint32_t kMaxIoEvents = 1u << 20;
+  const auto require = [](bool right, const char* otherwise) {
+    if (!right) throw std::invalid_argument(otherwise);
+  };
+  auto config = config_;
+  if (!has_workers_) config.workers = available_processors();
+  require(config.workers >= 1, "worker_threads: must be at least 1");
+  require(config.workers <= kMaxWorkers, "worker_threads: at most 1024 workers are supported");
+  if (config.current_thread) config.workers = 1;
+  require(config.max_blocking_threads >= 1, "max_blocking_threads: must be at least 1");
+  require(config.thread_keep_alive >= std::chrono::nanoseconds::zero(),
+          "thread_keep_alive: must not be negative");
+  require(config.thread_stack_bytes == 0 ||
+              config.thread_stack_bytes >= static_cast<std::size_t>(PTHREAD_STACK_MIN),
+          "thread_stack_size: smaller than the system allows (PTHREAD_STACK_MIN)");
+  require(config.event_interval >= 1, "event_interval: must be at least 1");
+  if (!has_global_queue_interval_) {
+    config.global_queue_interval = config.current_thread ? 31 : config.event_interval;
   }
-  if (max_blocking_ == 0) {
-    throw std::invalid_argument("max_blocking_threads: must be at least 1");
-  }
-  if (event_interval_ == 0) throw std::invalid_argument("event_interval: must be at least 1");
-  return Runtime(start({.workers = workers,
-                        .max_blocking_threads = max_blocking_,
-                        .thread_name = thread_name_,
-                        .event_interval = event_interval_,
-                        .histograms = histograms_.scales()}));
+  require(config.global_queue_interval >= 1, "global_queue_interval: must be at least 1");
+  require(config.max_io_events >= 1 && config.max_io_events <= kMaxIoEvents,
+          "max_io_events_per_tick: must be 1 to 1048576");
+  require(config.current_thread || !config.start_paused,
+          "start_paused: only the clock of a current_thread runtime can be paused");
+  config.histograms = histograms_.scales();
+  return Runtime(start(std::move(config)));
 }
 
 namespace task {
@@ -93,6 +145,7 @@ void adopt(scheduler::Scheduler& scheduler, Header& header, const BodyOps& ops,
 
 void submit_blocking(scheduler::Scheduler& scheduler, Header& header) {
   if (header.state.is_complete()) return;  // the runtime had shut down
+  scheduler.blocking_began();
   if (scheduler.pool().submit(header)) return;
   cancel_blocking(header);
   if (!scheduler.is_stopping()) {
@@ -102,26 +155,19 @@ void submit_blocking(scheduler::Scheduler& scheduler, Header& header) {
 }
 
 void require_outside(scheduler::Scheduler& scheduler) {
-  if (scheduler::context().scheduler != nullptr) {
+  const scheduler::Context& here = scheduler::context();
+  if (here.scheduler != nullptr && !here.may_block) {
     throw std::logic_error(
         "block_on was called inside a runtime, where it would hold up a worker: co_await the task "
         "instead");
   }
-  if (scheduler.is_shut_down())
+  if (scheduler.is_stopping()) {
+    scheduler.rethrow_unhandled();
     throw std::logic_error("block_on was called after the runtime shut down");
-}
-
-void drive(scheduler::Scheduler& scheduler, Header& header, Atomic<std::uint32_t>& parked_thread) {
-  const scheduler::ContextScope scope({.scheduler = &scheduler});
-  while (!header.state.is_complete()) {
-    // Acquire: pairs with submit's release; the word is 1 exactly while the task is queued.
-    if (parked_thread.exchange(0, std::memory_order_acquire) == 1) {
-      scheduler.poll_elsewhere(header);
-    } else {
-      futex_wait(parked_thread, 0, kForever);
-    }
   }
 }
+
+void drive(scheduler::Scheduler& scheduler, Header& header) { scheduler.drive(header); }
 
 void awaited_twice() noexcept {
   std::fputs(

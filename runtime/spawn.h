@@ -33,9 +33,10 @@ void adopt(scheduler::Scheduler& scheduler, Header& header, const BodyOps& ops,
 /// Queues a blocking call for the pool, or cancels it if there is none to take it; that is
 /// std::system_error unless the runtime shuts down.
 void submit_blocking(scheduler::Scheduler& scheduler, Header& header);
-/// Polls the task of kind block_on whenever it is woken, until it is complete.
-void drive(scheduler::Scheduler& scheduler, Header& header, Atomic<std::uint32_t>& parked_thread);
-/// std::logic_error if the calling thread is inside a runtime, or `scheduler` has shut down.
+/// Polls the task of kind block_on whenever it is woken, until it is complete; see
+/// Scheduler::drive.
+void drive(scheduler::Scheduler& scheduler, Header& header);
+/// std::logic_error if the calling thread may not block, or `scheduler` has shut down.
 void require_outside(scheduler::Scheduler& scheduler);
 
 template <class T>
@@ -115,12 +116,10 @@ T block_on(scheduler::Scheduler& scheduler, Task<T> task, SpawnOptions options) 
   require_outside(scheduler);
   Header& header = root_header(task);
   static_cast<void>(task.release());
-  Atomic<std::uint32_t> parked_thread{1};
-  header.parked_thread = &parked_thread;
   options.kind = TaskKind::BlockOn;
   const auto reference = Reference::adopt(&header);
   adopt(scheduler, header, CoroutineBody<T>::kOps, std::move(options));
-  drive(scheduler, header, parked_thread);
+  drive(scheduler, header);
   if (header.outcome == observe::Outcome::Cancelled) throw Cancelled();
   return CoroutineBody<T>::take(header);
 }
@@ -172,6 +171,9 @@ class Builder {
     return spawn_on(current_scheduler(), std::move(task),
                     {.site = site, .label = std::move(label_)});
   }
+  /// Defined in task/local_set.h.
+  template <class T>
+  JoinHandle<T> spawn_local(Task<T> task, Site site = Site::current()) &&;
   template <class F>
   auto spawn_blocking(F call, Site site = Site::current()) && {
     return spawn_blocking_on(current_scheduler(), std::move(call),

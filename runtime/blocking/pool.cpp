@@ -154,7 +154,10 @@ task::Header* Pool::pop() noexcept {
 }
 
 void Pool::work() noexcept {
-  ::pthread_setname_np(::pthread_self(), options_.thread_name.c_str());
+  const auto name =
+      options_.thread_name_fn ? options_.thread_name_fn().substr(0, 15) : options_.thread_name;
+  ::pthread_setname_np(::pthread_self(), name.c_str());
+  if (options_.on_thread_start) options_.on_thread_start();
   SpinGate gate;
   std::unique_lock lock(lock_);
   hold_back(lock);  // a thread is started as the spare
@@ -188,7 +191,11 @@ void Pool::work() noexcept {
     ended_.store(1, std::memory_order_relaxed);
     lock.unlock();
     futex_wake(ended_);  // the pool is there until this thread was joined
+  } else {
+    lock.unlock();
   }
+  // Whoever joins this thread waits for it; it counts no more.
+  if (options_.on_thread_stop) options_.on_thread_stop();
 }
 
 void Pool::shutdown() noexcept {

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -29,7 +30,10 @@ struct PoolOptions {
   std::size_t max_threads = 512;
   std::chrono::nanoseconds keep_alive = std::chrono::seconds(10);
   std::string thread_name = "blocking";  ///< as the kernel shows it: cut to 15 bytes
-  std::size_t thread_stack_bytes = 0;    ///< 0: the system's default
+  std::function<std::string()> thread_name_fn = nullptr;  ///< called on each thread, instead
+  std::size_t thread_stack_bytes = 0;                     ///< 0: the system's default
+  std::function<void()> on_thread_start = nullptr;        ///< both: called on each thread
+  std::function<void()> on_thread_stop = nullptr;
 };
 
 /// Every call may come from any thread. Its threads inherit the signal mask of their first

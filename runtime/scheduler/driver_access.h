@@ -6,7 +6,8 @@
 
 namespace taskscope::runtime::time {
 class Timers;
-}
+class TestClock;
+}  // namespace taskscope::runtime::time
 namespace taskscope::runtime::io {
 class Driver;
 }
@@ -23,6 +24,11 @@ namespace taskscope::runtime::scheduler {
 /// A deadline was entered that is earlier than all others of this wheel: wakes the worker that
 /// sleeps past it. The caller holds no lock.
 void timer_inserted(time::Timers& timers, std::uint64_t deadline_ns) noexcept;
+
+/// The clock of the current runtime, if it is one that can be paused; null outside.
+[[nodiscard]] time::TestClock* current_clock() noexcept;
+/// That clock was moved or let go: fires what came due.
+void clock_moved() noexcept;
 
 /// The driver and the pool of the runtime of the calling thread. Outside of one: throws
 /// std::logic_error.

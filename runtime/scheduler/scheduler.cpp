@@ -1,20 +1,23 @@
 #include "taskscope/runtime/scheduler/scheduler.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <new>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 
 #include "taskscope/runtime/observe/observer.h"
 #include "taskscope/runtime/scheduler/context.h"
 #include "taskscope/runtime/scheduler/directory.h"
 #include "taskscope/runtime/scheduler/driver_access.h"
+#include "taskscope/runtime/scheduler/random.h"
+#include "taskscope/runtime/task/block_in_place.h"
 #include "taskscope/runtime/task/blocking_body.h"
 #include "taskscope/runtime/task/poll.h"
 #include "taskscope/runtime/task/resource_registry.h"
+#include "taskscope/runtime/task/task_local.h"
 #include "taskscope/runtime/task/thread_wait.h"
 
 namespace taskscope::runtime::scheduler {
@@ -42,6 +45,8 @@ observe::TaskId new_task_id() noexcept {
 bool is_call(const task::Header& task) noexcept {
   return task.kind == observe::TaskKind::Blocking || task.kind == observe::TaskKind::BlockOn;
 }
+/// Where the seeds of roots begin, behind those of workers.
+constexpr std::uint64_t kRootSeeds = 1u << 16;
 
 std::uint64_t full_ms(std::uint32_t low_ms, std::uint64_t now_ms) noexcept {
   return now_ms - static_cast<std::uint32_t>(static_cast<std::uint32_t>(now_ms) - low_ms);
@@ -53,8 +58,18 @@ Scheduler::Scheduler(Config config)
     : config_(std::move(config)),
       id_(observe::RuntimeId{next_runtime.fetch_add(1, std::memory_order_relaxed)}),
       idle_(config_.workers),
+      driver_(config_.max_io_events),
       pool_({.max_threads = config_.max_blocking_threads,
-             .thread_name = config_.thread_name + "-b"}) {
+             .keep_alive = config_.thread_keep_alive,
+             .thread_name = config_.thread_name + "-b",
+             .thread_name_fn = config_.thread_name_fn,
+             .thread_stack_bytes = config_.thread_stack_bytes,
+             .on_thread_start = on_pool_thread(config_.on_thread_start),
+             .on_thread_stop = on_pool_thread(config_.on_thread_stop)}) {
+  if (config_.current_thread) {
+    clock_.emplace();
+    if (config_.start_paused) clock_->pause();
+  }
   workers_.reserve(config_.workers);
   for (std::uint32_t i = 0; i < config_.workers; ++i) {
     const observe::WorkerId id{next_worker.fetch_add(1, std::memory_order_relaxed)};
@@ -68,10 +83,10 @@ Scheduler::~Scheduler() { Directory::instance().leave(id_); }
 void Scheduler::start() {
   if (auto* observer = observe::observer()) observer->on_runtime_started(*this);
   try {
+    if (config_.current_thread) return;
     for (auto& worker : workers_) {
-      worker->thread_ = std::thread([&worker] { worker->run(); });
-      const std::string name = config_.thread_name + "-" + std::to_string(worker->index());
-      pthread_setname_np(worker->thread_.native_handle(), name.substr(0, 15).c_str());
+      const std::lock_guard lock(threads_mutex_);
+      start_thread(*worker);
     }
   } catch (...) {
     shutdown();
@@ -80,22 +95,286 @@ void Scheduler::start() {
 }
 
 void Scheduler::shutdown() {
-  if (shut_down_.load(std::memory_order_acquire)) return;
-  // Relaxed: each worker is notified after it, and looks at it after that.
-  stopping_.store(true, std::memory_order_relaxed);
-  for (auto& worker : workers_) worker->unpark();
-  for (auto& worker : workers_) {
-    if (worker->thread_.joinable()) worker->thread_.join();
+  const std::lock_guard once(shutdown_mutex_);
+  if (std::exchange(shut_down_, true)) return;
+  stop();
+  {
+    std::unique_lock lock(roots_mutex_);
+    core_left_.wait(lock, [this] { return !is_driven_; });
   }
+  join_threads();
   pool_.shutdown();
-  // Release: pairs with is_shut_down's acquire.
-  shut_down_.store(true, std::memory_order_release);
   destroy_all_tasks();
   if (auto* observer = observe::observer()) observer->on_runtime_stopping(*this);
 }
 
-void Scheduler::destroy_all_tasks() noexcept {
+void Scheduler::stop() noexcept {
+  stopping_.store(true, std::memory_order_seq_cst);
   registry_.close();
+  for (auto& worker : workers_) worker->unpark();
+  {
+    const std::lock_guard lock(threads_mutex_);
+    orphaned_.notify_all();
+  }
+  const std::lock_guard lock(roots_mutex_);
+  for (Root* root = roots_; root != nullptr; root = root->next_) root->notify(Root::kLook);
+}
+
+void Scheduler::shutdown_elsewhere(std::shared_ptr<Scheduler> scheduler,
+                                   std::function<void()> done) {
+  scheduler->stop();
+  try {
+    std::thread([scheduler, done = std::move(done)] {
+      scheduler->shutdown();
+      done();
+    }).detach();
+  } catch (const std::system_error&) {
+    // No thread to be had: the tasks stay as they are, for ever.
+    static_cast<void>(new std::shared_ptr<Scheduler>(std::move(scheduler)));
+  }
+}
+
+bool Scheduler::is_inside() const noexcept {
+  for (const Context* at = &context(); at != nullptr; at = at->outer) {
+    if (at->scheduler == this && !at->entered) return true;
+  }
+  return false;
+}
+
+// --- threads of workers
+// ------------------------------------------------------------------------------
+
+/// Locked.
+void Scheduler::start_thread(Worker& worker) {
+  struct Start {
+    Scheduler& scheduler;
+    Worker& worker;
+  };
+  const std::string name = config_.thread_name_fn
+                               ? config_.thread_name_fn()
+                               : config_.thread_name + "-" + std::to_string(worker.index());
+  auto start = std::make_unique<Start>(Start{*this, worker});
+  auto& thread = *threads_.emplace_back(std::make_unique<Thread>());
+  const auto run = [](void* argument) noexcept -> void* {
+    const std::unique_ptr<Start> begun(static_cast<Start*>(argument));
+    begun->scheduler.run_thread(&begun->worker);
+    return nullptr;
+  };
+  try {
+    thread.start(config_.thread_stack_bytes, name, run, start.get());
+  } catch (...) {
+    threads_.pop_back();
+    throw;
+  }
+  static_cast<void>(start.release());
+}
+
+void Scheduler::run_thread(Worker* worker) {
+  const auto call = [this](const std::function<void()>& hook) {
+    if (!hook) return;
+    const ContextScope scope({.scheduler = this});
+    hook();
+  };
+  call(config_.on_thread_start);
+  for (; worker != nullptr; worker = adopt_worker()) worker->run(nullptr);
+  call(config_.on_thread_stop);
+}
+
+Worker* Scheduler::adopt_worker() {
+  std::unique_lock lock(threads_mutex_);
+  ++spare_threads_;
+  orphaned_.wait(lock, [this] { return !orphans_.empty() || is_stopping(); });
+  --spare_threads_;
+  if (is_stopping()) return nullptr;
+  Worker* const worker = orphans_.back();
+  orphans_.pop_back();
+  return worker;
+}
+
+void Scheduler::orphan(Worker& worker) {
+  const std::lock_guard lock(threads_mutex_);
+  if (spare_threads_ <= orphans_.size()) {
+    start_thread(worker);
+    return;
+  }
+  orphans_.push_back(&worker);
+  orphaned_.notify_one();
+}
+
+void Scheduler::join_threads() {
+  for (;;) {
+    std::unique_ptr<Thread> thread;
+    {
+      const std::lock_guard lock(threads_mutex_);
+      if (threads_.empty()) return;
+      thread = std::move(threads_.back());
+      threads_.pop_back();
+    }
+    thread->join();
+  }
+}
+
+void Scheduler::leave_worker() {
+  Context& here = context();
+  Worker& worker = *here.worker;
+  task::Header& task = *here.task;
+  if (is_stopping()) return;  // it has nothing more to do
+  // For watchers the poll ends here, and one on no worker begins: polls of a worker never overlap.
+  const bool watched = observe::wants(observe::Event::Poll);
+  const observe::Ticks now = watched ? observe::read_ticks() : observe::Ticks{};
+  worker.leave();
+  here.worker = nullptr;
+  try {
+    orphan(worker);
+  } catch (...) {
+    here.worker = &worker;
+    worker.come_back(task);
+    throw;
+  }
+  task.polls.store(task.polls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  foreign_polls_.fetch_add(1, std::memory_order_relaxed);
+  if (watched) {
+    observe::observer()->on_poll_ended(task.id, worker.id(), now, observe::PollEnd::Yielded, {});
+    observe::observer()->on_poll_started(task.id, observe::WorkerId::None, now);
+  }
+}
+
+// --- block_on
+// ----------------------------------------------------------------------------------------
+
+void Scheduler::drive(task::Header& task) {
+  Root root(task);
+  task.thread = &root;
+  enlist(root);
+  {
+    const ContextScope scope({.scheduler = this, .root = &root});
+    while (!task.state.is_complete()) {
+      if (is_stopping()) [[unlikely]] {
+        // False: it is scheduled, and its next poll is the last.
+        if (task.state.to_cancelled()) root.note_ready();
+      } else if (config_.current_thread && take_core()) {
+        workers_.front()->run(&root);
+        leave_core(root);
+        continue;
+      }
+      const auto bits = root.take();
+      if ((bits & Root::kReady) != 0) poll_elsewhere(task, nullptr);
+      if (!root.run_local(*this, nullptr) && bits == 0) root.sleep();
+    }
+  }
+  delist(root);
+  if (task.outcome == observe::Outcome::Cancelled) rethrow_unhandled();
+}
+
+void Scheduler::enlist(Root& root) noexcept {
+  const std::lock_guard lock(roots_mutex_);
+  root.random_ =
+      static_cast<std::uint32_t>(mixed(config_.rng_seed.value_or(0) + kRootSeeds + roots_made_++));
+  root.next_ = roots_;
+  if (roots_ != nullptr) roots_->previous_ = &root;
+  roots_ = &root;
+}
+
+void Scheduler::delist(Root& root) noexcept {
+  const std::lock_guard lock(roots_mutex_);
+  (root.previous_ != nullptr ? root.previous_->next_ : roots_) = root.next_;
+  if (root.next_ != nullptr) root.next_->previous_ = root.previous_;
+  // It may have been told to drive, and ended instead.
+  offer_core(nullptr);
+}
+
+bool Scheduler::take_core() noexcept {
+  const std::lock_guard lock(roots_mutex_);
+  return !is_stopping() && !std::exchange(is_driven_, true);
+}
+
+void Scheduler::leave_core(const Root& root) noexcept {
+  const std::lock_guard lock(roots_mutex_);
+  is_driven_ = false;
+  core_left_.notify_all();
+  offer_core(&root);
+}
+
+/// Has some thread in block_on drive the runtime, if none does. Locked.
+void Scheduler::offer_core(const Root* except) noexcept {
+  if (!config_.current_thread || is_driven_) return;
+  Root* const heir = roots_ == except && roots_ != nullptr ? roots_->next_ : roots_;
+  if (heir != nullptr) heir->notify(Root::kLook);
+}
+
+void Scheduler::unhandled(std::exception_ptr exception) noexcept {
+  if (config_.unhandled == UnhandledException::Ignore || is_stopping()) return;
+  if (config_.unhandled == UnhandledException::Terminate) {
+    try {
+      std::rethrow_exception(exception);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "taskscope: a task ended with an exception that nobody awaited: %s\n",
+                   error.what());
+    } catch (...) {
+      std::fputs("taskscope: a task ended with an exception that nobody awaited\n", stderr);
+    }
+    std::terminate();
+  }
+  {
+    const std::lock_guard lock(roots_mutex_);
+    if (!failure_) failure_ = std::move(exception);
+  }
+  stop();
+}
+
+void Scheduler::rethrow_unhandled() {
+  std::exception_ptr failure;
+  {
+    const std::lock_guard lock(roots_mutex_);
+    failure = failure_;
+  }
+  if (!failure) return;
+  // A thread of the pool can't wait for its own end; then who owns the runtime shuts it down.
+  if (!is_inside()) shutdown();
+  try {
+    std::rethrow_exception(std::move(failure));
+  } catch (const std::exception& error) {
+    std::throw_with_nested(std::runtime_error(
+        std::string("the runtime was shut down: a task ended with an exception that nobody "
+                    "awaited: ") +
+        error.what()));
+  } catch (...) {
+    std::throw_with_nested(std::runtime_error(
+        "the runtime was shut down: a task ended with an exception that nobody awaited"));
+  }
+}
+
+// --- the test clock
+// ----------------------------------------------------------------------------------
+
+void Scheduler::clock_moved() noexcept {
+  Worker& worker = *workers_.front();
+  if (context().worker != &worker) return worker.unpark();
+  task::WakeBatch batch;
+  advance_timers(now_ns(), batch);
+}
+
+void Scheduler::jump_to_next_deadline() noexcept {
+  const auto deadline_ns = next_deadline_ns();
+  if (deadline_ns != kForever) clock_->advance_to(deadline_ns);
+}
+
+void Scheduler::blocking_ended() noexcept {
+  if (!clock_) return;
+  blocking_calls_.fetch_sub(1, std::memory_order_relaxed);
+  // It may jump now.
+  if (is_paused()) workers_.front()->unpark();
+}
+
+std::function<void()> Scheduler::on_pool_thread(const std::function<void()>& hook) {
+  if (!hook) return {};
+  return [this, &hook] {
+    const ContextScope scope({.scheduler = this, .may_block = true});
+    hook();
+  };
+}
+
+void Scheduler::destroy_all_tasks() noexcept {
   const ContextScope scope({.scheduler = this});
   // Who takes a task owns it alone: idle ones are taken here; those that were woken are in a queue,
   // or in the hands of a thread outside the runtime that is about to put them into one. Destroying
@@ -112,7 +391,8 @@ void Scheduler::destroy_all_tasks() noexcept {
       std::size_t count = 0;
       more = registry_.visit(shard, index, kAtOnce, [&](task::Header& task) {
         // These belong to their threads.
-        if (task.kind == observe::TaskKind::BlockOn) return;
+        if (task.kind == observe::TaskKind::BlockOn || task.kind == observe::TaskKind::Local)
+          return;
         living = true;
         if (task.kind == observe::TaskKind::Blocking) return;
         if (task.state.to_cancelled()) taken[count++] = &task;
@@ -220,13 +500,8 @@ void Scheduler::report_spawned(const task::Header& task) const noexcept {
 }
 
 void Scheduler::submit(task::Header* task) noexcept {
-  if (task->kind == observe::TaskKind::BlockOn) {
-    auto& word = *task->parked_thread;
-    word.store(1, std::memory_order_release);
-    futex_wake(word);
-    return;
-  }
-  if (task->kind == observe::TaskKind::Blocking) return;  // the pool has it
+  if (task->kind != observe::TaskKind::Task) [[unlikely]]
+    return submit_special(task);
   const Context& here = context();
   if (here.worker != nullptr && here.scheduler == this) {
     here.worker->submit(task);
@@ -237,6 +512,20 @@ void Scheduler::submit(task::Header* task) noexcept {
     task->scheduled_at = metrics::QueueStamp::at(observe::read_ticks());
   injection_.push(task);
   notify_one();
+}
+
+void Scheduler::submit_special(task::Header* task) noexcept {
+  if (task->kind == observe::TaskKind::Blocking) return;  // the pool has it
+  if (task->kind == observe::TaskKind::Local) return task->label->local->submit(task);
+  Root& root = *task->thread;
+  if (context().root == &root) return root.note_ready();
+  wake_root(root, Root::kReady);
+}
+
+void Scheduler::wake_root(Root& root, std::uint32_t bits) noexcept {
+  root.notify(bits);
+  // Its thread may be the one that drives, and sleep there.
+  if (config_.current_thread) workers_.front()->unpark();
 }
 
 void Scheduler::notify_one() noexcept {
@@ -257,7 +546,7 @@ void Scheduler::notify_one_published() noexcept {
 }
 
 template <bool kMetered>
-void Scheduler::poll(task::Header& task, Worker& worker) {
+bool Scheduler::poll(task::Header& task, Worker& worker) {
   observe::Ticks metered_from{};
   if constexpr (kMetered) metered_from = worker.meter_start(task);
   const auto taken = task.state.to_running();
@@ -281,6 +570,10 @@ void Scheduler::poll(task::Header& task, Worker& worker) {
     cancel_taken(task);
   }
 
+  if (here.worker != &worker) [[unlikely]] {
+    end_elsewhere(task, nullptr, done);
+    return false;
+  }
   observe::Ticks now{};
   if (observe::wants_any()) [[unlikely]]
     now = report_poll_ended(task, &worker, done);
@@ -291,7 +584,7 @@ void Scheduler::poll(task::Header& task, Worker& worker) {
     if constexpr (kMetered) polls = task.polls.load(std::memory_order_relaxed);
     finish(task, now);
     if constexpr (kMetered) worker.meter_end(metered_from, polls);
-    return;
+    return true;
   }
   if (task.again != 0) {
     if ((task.again & task::Header::kOutOfBudget) != 0) worker.budget_yields.add();
@@ -301,19 +594,26 @@ void Scheduler::poll(task::Header& task, Worker& worker) {
     worker.submit(&task);
   }
   if constexpr (kMetered) worker.meter_end(metered_from, 0);
+  return true;
 }
-template void Scheduler::poll<false>(task::Header&, Worker&);
-template void Scheduler::poll<true>(task::Header&, Worker&);
+template bool Scheduler::poll<false>(task::Header&, Worker&);
+template bool Scheduler::poll<true>(task::Header&, Worker&);
 
-void Scheduler::poll_elsewhere(task::Header& task) {
+void Scheduler::poll_elsewhere(task::Header& task, Worker* worker) {
   const auto taken = task.state.to_running();
   Context& here = context();
   here.task = &task;
-  foreign_polls_.fetch_add(1, std::memory_order_relaxed);
+  if (worker != nullptr) {
+    worker->poll_sequence_.store(worker->poll_sequence_.load(std::memory_order_relaxed) + 1,
+                                 std::memory_order_relaxed);
+    worker->current_.store(observe::number(task.id), std::memory_order_relaxed);
+  } else {
+    foreign_polls_.fetch_add(1, std::memory_order_relaxed);
+  }
   task.last_poll_ms.store(static_cast<std::uint32_t>(observe::monotonic_ns() / 1'000'000),
                           std::memory_order_relaxed);
   task.polls.store(task.polls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  report_poll_started(task, nullptr);
+  report_poll_started(task, worker);
 
   bool done = true;
   if (taken == task::State::Taken::Cancel) {
@@ -330,17 +630,25 @@ void Scheduler::poll_elsewhere(task::Header& task) {
     if (threw) task.outcome = observe::Outcome::Exception;
   }
 
-  const observe::Ticks now = report_poll_ended(task, nullptr, done);
-  here.task = nullptr;
+  end_elsewhere(task, worker, done);
+}
+
+void Scheduler::end_elsewhere(task::Header& task, Worker* worker, bool done) noexcept {
+  const observe::Ticks now = report_poll_ended(task, worker, done);
+  if (worker != nullptr) worker->current_.store(0, std::memory_order_relaxed);
+  context().task = nullptr;
   if (done) {
     finish(task, now);
     return;
   }
-  if ((task.again & task::Header::kOutOfBudget) != 0)
-    foreign_budget_yields_.fetch_add(1, std::memory_order_relaxed);
-  if (task.again != 0 || task.state.to_idle()) {
-    submit(&task);
+  if ((task.again & task::Header::kOutOfBudget) != 0) {
+    if (worker != nullptr) {
+      worker->budget_yields.add();
+    } else {
+      foreign_budget_yields_.fetch_add(1, std::memory_order_relaxed);
+    }
   }
+  if (task.again != 0 || task.state.to_idle()) submit(&task);
 }
 
 void Scheduler::report_poll_started(const task::Header& task, Worker* worker) noexcept {
@@ -739,6 +1047,13 @@ time::Timers& current_timers() noexcept {
   return here.worker != nullptr ? here.worker->timers() : here.scheduler->any_timers();
 }
 
+time::TestClock* current_clock() noexcept {
+  Scheduler* const scheduler = context().scheduler;
+  return scheduler != nullptr ? scheduler->clock() : nullptr;
+}
+
+void clock_moved() noexcept { context().scheduler->clock_moved(); }
+
 void timer_inserted(time::Timers& timers, std::uint64_t deadline_ns) noexcept {
   context().scheduler->timer_inserted(timers, deadline_ns);
 }
@@ -759,6 +1074,11 @@ io::Driver& current_driver() { return current_scheduler("a socket or pipe was us
 blocking::Pool& current_pool() { return current_scheduler("spawn_blocking was called").pool(); }
 
 }  // namespace taskscope::runtime::scheduler
+
+std::uint64_t taskscope::runtime::time::detail::runtime_now_ns() noexcept {
+  const auto* const scheduler = scheduler::context().scheduler;
+  return scheduler != nullptr ? scheduler->now_ns() : observe::monotonic_ns();
+}
 
 // --- what tasks ask
 // -----------------------------------------------------------------------------------
@@ -850,22 +1170,48 @@ void report_wake(Header& task, BranchId branch, observe::ResourceId resource) no
     tell_of_wake(task, branch, resource);
 }
 
+const LocalValue*& local_values() noexcept { return context().locals; }
+
+OffWorker::OffWorker() {
+  Context& here = context();
+  if (here.scheduler != nullptr && here.scheduler->config().current_thread && !here.may_block) {
+    throw std::logic_error(
+        "block_in_place was called in a current_thread runtime, which has no other thread to go "
+        "on with: use spawn_blocking");
+  }
+  if (here.worker != nullptr && here.task != nullptr) here.scheduler->leave_worker();
+  might_block_ = std::exchange(here.may_block, true);
+}
+OffWorker::~OffWorker() { context().may_block = might_block_; }
+
+void report_unhandled(const Header& task, std::exception_ptr exception) noexcept {
+  with_scheduler(task, [&exception](scheduler::Scheduler& scheduler) {
+    scheduler.unhandled(std::move(exception));
+  });
+}
+
 std::uint32_t next_random() noexcept {
-  if (auto* worker = context().worker) return worker->next_random();
+  const Context& here = context();
+  if (here.worker != nullptr) return here.worker->next_random();
+  if (here.root != nullptr) return here.root->next_random();
   thread_local std::uint32_t state = 0x2545f491u;
   state = state * 1664525u + 1013904223u;  // Numerical Recipes; only off the workers
   return state >> 8;
 }
 
 void run_blocking(Header& call) noexcept {
-  const scheduler::ContextScope scope({.scheduler = call.scheduler});
-  call.scheduler->poll_elsewhere(call);
+  auto& scheduler = *call.scheduler;
+  const scheduler::ContextScope scope({.scheduler = &scheduler, .may_block = true});
+  scheduler.poll_elsewhere(call, nullptr);
+  scheduler.blocking_ended();
 }
 
 void cancel_blocking(Header& call) noexcept {
-  const scheduler::ContextScope scope({.scheduler = call.scheduler});
+  auto& scheduler = *call.scheduler;
+  const scheduler::ContextScope scope({.scheduler = &scheduler});
   static_cast<void>(call.state.to_cancelled());
-  call.scheduler->poll_elsewhere(call);
+  scheduler.poll_elsewhere(call, nullptr);
+  scheduler.blocking_ended();
 }
 
 }  // namespace taskscope::runtime::task

@@ -1,11 +1,14 @@
-/// The multi-thread scheduler: workers, the queue they share, the driver, and the tasks that live.
+/// The scheduler: workers, the queue they share, the driver, and the tasks that live.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,24 +17,18 @@
 #include "taskscope/runtime/io/driver.h"
 #include "taskscope/runtime/metrics/runtime_metrics.h"
 #include "taskscope/runtime/observe/inspector.h"
+#include "taskscope/runtime/scheduler/config.h"
 #include "taskscope/runtime/scheduler/driver_deadline.h"
 #include "taskscope/runtime/scheduler/idle_set.h"
 #include "taskscope/runtime/scheduler/injection_queue.h"
 #include "taskscope/runtime/scheduler/registry.h"
+#include "taskscope/runtime/scheduler/root.h"
 #include "taskscope/runtime/scheduler/watch.h"
 #include "taskscope/runtime/scheduler/worker.h"
 #include "taskscope/runtime/task/wake.h"
+#include "taskscope/runtime/time/test_clock.h"
 
 namespace taskscope::runtime::scheduler {
-
-struct Config {
-  std::uint32_t workers = 1;
-  std::uint32_t max_blocking_threads = 512;
-  std::string thread_name = "taskscope-rt";
-  /// Every so many polls a worker looks at the driver, the wheels and the injection queue.
-  std::uint32_t event_interval = 61;
-  metrics::HistogramScales histograms;
-};
 
 struct SpawnOptions {
   observe::TaskKind kind = observe::TaskKind::Task;
@@ -39,7 +36,7 @@ struct SpawnOptions {
   task::Label* label = nullptr;  ///< owned by the task from then on
 };
 
-class Scheduler final : public observe::Inspector {
+class Scheduler final : public observe::Inspector, public std::enable_shared_from_this<Scheduler> {
  public:
   /// How long what a blocked worker holds up may go unnoticed; see worker.cpp.
   static constexpr std::uint64_t kWatchNs = 10'000'000;
@@ -50,16 +47,41 @@ class Scheduler final : public observe::Inspector {
   /// Starts the workers. Throws std::system_error when not even one thread can be had; fewer are
   /// accepted by none: those that were started are stopped again.
   void start();
-  /// Stops the workers, waits for running blocking calls, and destroys every task. Once; not from a
-  /// worker.
+  /// Stops the workers, cancels every block_on, waits for running blocking calls, and destroys
+  /// every task. Idempotent; not from a thread that it waits for, see is_inside().
   void shutdown();
+  /// The beginning of it, which waits for nothing: workers end after the poll they are in, and
+  /// what is spawned is cancelled at once.
+  void stop() noexcept;
+  /// The same as shutdown(), on a thread of its own; `done` is called there at its end.
+  static void shutdown_elsewhere(std::shared_ptr<Scheduler> scheduler, std::function<void()> done);
   /// Relaxed: who was refused by the pool because of it has seen it under the pool's lock.
   [[nodiscard]] bool is_stopping() const noexcept {
     return stopping_.load(std::memory_order_relaxed);
   }
-  [[nodiscard]] bool is_shut_down() const noexcept {
-    return shut_down_.load(std::memory_order_acquire);
+  /// Does the calling thread run for this runtime, so that shutdown() would wait for it?
+  [[nodiscard]] bool is_inside() const noexcept;
+
+  /// The thread in block_on: polls the task whenever it is woken, until it is complete. In a
+  /// current_thread runtime one of these threads runs the worker, too. When the runtime stops the
+  /// task is cancelled.
+  void drive(task::Header& task);
+  /// A task ended with an exception that nobody took.
+  void unhandled(std::exception_ptr exception) noexcept;
+  /// Throws if an unhandled exception stopped the runtime.
+  void rethrow_unhandled();
+
+  /// By the clock of this runtime.
+  [[nodiscard]] std::uint64_t now_ns() const noexcept {
+    return clock_ ? clock_->now_ns() : observe::monotonic_ns();
   }
+  /// Null: the clock can't be paused.
+  [[nodiscard]] time::TestClock* clock() noexcept { return clock_ ? &*clock_ : nullptr; }
+  void clock_moved() noexcept;
+  void blocking_began() noexcept {
+    if (clock_) blocking_calls_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void blocking_ended() noexcept;
 
   /// Completes the header in front of a body and makes it a living task; queues it unless it is a
   /// blocking call or a block_on. If the runtime has shut down the task is cancelled at once; so it
@@ -69,11 +91,12 @@ class Scheduler final : public observe::Inspector {
   /// Queues a scheduled task. Any thread.
   void submit(task::Header* task) noexcept;
   /// Polls a task popped from a queue, on behalf of `worker`, which calls it; kMetered: it keeps
-  /// histograms.
+  /// histograms. False: the task left the worker, see leave_worker().
   template <bool kMetered>
-  void poll(task::Header& task, Worker& worker);
-  /// The same on a thread that is no worker: block_on, the blocking pool.
-  void poll_elsewhere(task::Header& task);
+  bool poll(task::Header& task, Worker& worker);
+  /// The same for a task that stays on its thread: of block_on, a local one, or a blocking call.
+  /// `worker` is null unless that thread runs it.
+  void poll_elsewhere(task::Header& task, Worker* worker);
   /// The one way a task ends: outcome is set, the body has ended or is destroyed. `now` is zero
   /// where nobody has read the clock.
   void finish(task::Header& task, observe::Ticks now) noexcept;
@@ -96,6 +119,13 @@ class Scheduler final : public observe::Inspector {
   [[nodiscard]] std::uint64_t count_finished() const noexcept;
   [[nodiscard]] RuntimeMetrics metrics();  // in metrics/runtime_metrics.cpp
   void count_foreign_wake() noexcept { foreign_wakes_.fetch_add(1, std::memory_order_relaxed); }
+  /// The task being polled goes on without its worker, which another thread goes on with; see
+  /// block_in_place. Throws std::system_error, and changes nothing, if there is no thread for that.
+  void leave_worker();
+  /// Wakes a thread in block_on of this runtime, wherever it sleeps. Not that thread.
+  void wake_root(Root& root, std::uint32_t bits) noexcept;
+  /// Destroys a task that is scheduled and in no queue, instead of polling it.
+  void destroy_scheduled(task::Header& task) noexcept;
 
   // Inspector
   observe::RuntimeView runtime() override;
@@ -116,6 +146,27 @@ class Scheduler final : public observe::Inspector {
                                                  bool done) noexcept;
   [[gnu::cold]] void report_finished(task::Header& task, observe::Ticks now) noexcept;
 
+  [[nodiscard]] bool is_real_time() const noexcept { return !clock_; }
+  [[nodiscard]] bool is_paused() const noexcept { return clock_ && clock_->is_paused(); }
+  /// Relaxed: who ends a call wakes the worker afterwards.
+  [[nodiscard]] bool may_jump() const noexcept {
+    return blocking_calls_.load(std::memory_order_relaxed) == 0;
+  }
+  void jump_to_next_deadline() noexcept;
+  void end_elsewhere(task::Header& task, Worker* worker, bool done) noexcept;
+  void start_thread(Worker& worker);
+  void run_thread(Worker* worker);
+  [[nodiscard]] Worker* adopt_worker();
+  void orphan(Worker& worker);
+  void join_threads();
+  void enlist(Root& root) noexcept;
+  void delist(Root& root) noexcept;
+  [[nodiscard]] bool take_core() noexcept;
+  void leave_core(const Root& root) noexcept;
+  void offer_core(const Root* except) noexcept;
+  /// A hook of the user's, within the runtime.
+  [[nodiscard]] std::function<void()> on_pool_thread(const std::function<void()>& hook);
+  void submit_special(task::Header* task) noexcept;
   void advance_timers(std::uint64_t now_ns, task::WakeBatch& batch);
   /// Wakes the worker in the driver if it sleeps past a deadline that is in a wheel.
   void wake_driver_before(std::uint64_t deadline_ns) noexcept;
@@ -125,7 +176,6 @@ class Scheduler final : public observe::Inspector {
   void destroy_all_tasks() noexcept;
   /// Destroys what is queued anywhere; no worker runs. False: nothing was.
   bool destroy_queued() noexcept;
-  void destroy_scheduled(task::Header& task) noexcept;
 
   const Config config_;
   const observe::RuntimeId id_;
@@ -139,7 +189,23 @@ class Scheduler final : public observe::Inspector {
   blocking::Pool pool_;
   Watch watch_;
   std::atomic<bool> stopping_{false};
-  std::atomic<bool> shut_down_{false};
+  std::mutex shutdown_mutex_;                     ///< held throughout shutdown()
+  bool shut_down_ = false;                        // under shutdown_mutex_
+  std::optional<time::TestClock> clock_;          ///< of a current_thread runtime
+  std::atomic<std::uint64_t> blocking_calls_{0};  ///< spawned and not over, if there is a clock_
+  std::mutex threads_mutex_;
+  std::condition_variable orphaned_;
+  // All under threads_mutex_.
+  std::vector<std::unique_ptr<Thread>> threads_;  ///< of workers, and spare ones
+  std::vector<Worker*> orphans_;                  ///< left by their threads
+  std::size_t spare_threads_ = 0;                 ///< wait for an orphan
+  mutable std::mutex roots_mutex_;
+  std::condition_variable core_left_;
+  // All under roots_mutex_.
+  Root* roots_ = nullptr;       ///< the threads in block_on
+  bool is_driven_ = false;      ///< one of them runs the worker of a current_thread runtime
+  std::exception_ptr failure_;  ///< what the runtime was shut down for
+  std::uint32_t roots_made_ = 0;
   std::atomic<std::uint64_t> remote_schedules_{0}, foreign_polls_{0}, foreign_wakes_{0},
       foreign_spawns_{0}, foreign_finishes_{0}, foreign_budget_yields_{0};
   /// Of the spawned and the finished: blocking calls and block_on.

@@ -11,12 +11,15 @@
 /// nobody wakes for nothing.
 #include "taskscope/runtime/scheduler/worker.h"
 
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "taskscope/runtime/observe/observer.h"
 #include "taskscope/runtime/scheduler/context.h"
+#include "taskscope/runtime/scheduler/random.h"
 #include "taskscope/runtime/scheduler/scheduler.h"
 
 namespace taskscope::runtime::scheduler {
@@ -31,6 +34,12 @@ constexpr std::uint32_t kLifoPolls = 3;
 /// many is timed.
 constexpr std::uint64_t kTimedBatchNs = 16'000;
 constexpr std::uint32_t kUntimedBatches = 16;
+
+/// Never 0, from which xorshift does not come away.
+std::uint32_t seed_of(std::optional<std::uint64_t> seed, std::uint32_t index) noexcept {
+  if (!seed) return 0x9e3779b9u * (index + 1);
+  return static_cast<std::uint32_t>(mixed(*seed + index)) | 1u;
+}
 }  // namespace
 
 Worker::Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id,
@@ -38,8 +47,13 @@ Worker::Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id,
     : scheduler_(scheduler),
       index_(index),
       id_(id),
-      random_(0x9e3779b9u * (index + 1)),
-      until_maintenance_(scheduler.config_.event_interval),
+      random_(seed_of(scheduler.config().rng_seed, index)),
+      until_look_(
+          std::min(scheduler.config().event_interval, scheduler.config().global_queue_interval)),
+      until_events_(scheduler.config().event_interval),
+      until_global_(scheduler.config().global_queue_interval),
+      look_(until_look_),
+      use_lifo_(!scheduler.config().disable_lifo_slot),
       alone_(workers == 1),
       meters_(metrics::Meters::wanted(scheduler.config_.histograms)
                   ? std::make_unique<metrics::Meters>(scheduler.config_.histograms)
@@ -47,34 +61,63 @@ Worker::Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id,
       seen_polls_(workers),
       timers_(observe::monotonic_ns()) {}
 
-void Worker::run() {
+void Worker::run(Root* root) {
   tid_.store(static_cast<std::int32_t>(syscall(SYS_gettid)), std::memory_order_relaxed);
-  const ContextScope scope({.scheduler = &scheduler_, .worker = this});
+  const ContextScope scope({.scheduler = &scheduler_, .worker = this, .root = root});
+  root_ = root;
+  if (root != nullptr && observe::wants(observe::Event::Worker)) {
+    observe::observer()->on_worker_unparked(id_, observe::read_ticks());
+  }
+  begin_work();
+  const bool stayed = meters_ == nullptr ? work<false>() : work<true>();
+  if (!stayed) return;  // another thread's by now
+  end_busy(observe::monotonic_ns());
+  if (root == nullptr) return;
+  // Nobody drives the runtime until the next block_on, which looks at everything first.
+  root_ = nullptr;
+  carried_after_ = kNotCarried;
+  if (observe::wants(observe::Event::Worker)) {
+    observe::observer()->on_worker_parked(id_, observe::read_ticks());
+  }
+}
+
+template <bool kMetered>
+bool Worker::work() {
+  while (!scheduler_.stopping_.load(std::memory_order_relaxed)) {
+    task::Header* task = next_task();
+    if (task == nullptr) {
+      if (root_is_over()) break;
+      if (run_root()) continue;
+      task = search();
+      if (task == nullptr) task = spin();
+      if (task == nullptr) {
+        if (!has_work()) park();
+        continue;
+      }
+    }
+    found_work();
+    if (!scheduler_.poll<kMetered>(*task, *this)) [[unlikely]]
+      return false;
+  }
+  return true;
+}
+
+void Worker::leave() noexcept {
+  carried_after_ = kNotCarried;
+  current_.store(0, std::memory_order_relaxed);
+  end_busy(observe::monotonic_ns());
+}
+
+void Worker::come_back(task::Header& task) noexcept {
+  current_.store(observe::number(task.id), std::memory_order_relaxed);
+  begin_work();
+}
+
+void Worker::begin_work() noexcept {
   refresh_clock();
   awake_since_ns_ = observe::monotonic_ns();
   awake_since_published_ns_.store(awake_since_ns_, std::memory_order_relaxed);
   begin_batch(awake_since_ns_);
-  if (meters_ == nullptr) {
-    work<false>();
-  } else {
-    work<true>();
-  }
-  end_busy(observe::monotonic_ns());
-}
-
-template <bool kMetered>
-void Worker::work() {
-  while (!scheduler_.stopping_.load(std::memory_order_relaxed)) {
-    task::Header* task = next_task();
-    if (task == nullptr) task = search();
-    if (task == nullptr) task = spin();
-    if (task == nullptr) {
-      park();
-      continue;
-    }
-    found_work();
-    scheduler_.poll<kMetered>(*task, *this);
-  }
 }
 
 observe::Ticks Worker::carry_ticks() noexcept {
@@ -138,6 +181,8 @@ void Worker::submit_metered(task::Header* task) noexcept {
 }
 
 [[gnu::always_inline]] inline void Worker::put_first(task::Header* task) noexcept {
+  if (!use_lifo_) [[unlikely]]
+    return push_back(task);
   if (alone_) {
     task::Header* const displaced = lifo_.load(std::memory_order_relaxed);
     lifo_.store(task, std::memory_order_relaxed);
@@ -219,10 +264,9 @@ task::Header* Worker::take_injected(std::size_t limit) {
 }
 
 task::Header* Worker::next_task() {
-  if (--until_maintenance_ == 0) [[unlikely]] {
-    until_maintenance_ = scheduler_.config_.event_interval;
-    maintain();
-    if (task::Header* task = take_injected(1)) return task;
+  if (--until_look_ == 0) [[unlikely]] {
+    if (task::Header* task = look_around()) return task;
+    if (root_is_over()) return nullptr;
   }
   if (task::Header* task = take_lifo()) {
     if (++lifo_polls_ <= kLifoPolls || queue_.empty()) return task;
@@ -233,6 +277,41 @@ task::Header* Worker::next_task() {
   if (scheduler_.injection_.size() == 0) return nullptr;
   const std::size_t share = scheduler_.injection_.size() / scheduler_.workers_.size() + 1;
   return take_injected(std::min(share, kQueueCapacity / 2));
+}
+
+/// At its intervals: what would starve if the worker's own queue never ended.
+task::Header* Worker::look_around() {
+  until_events_ -= look_;
+  until_global_ -= look_;
+  if (until_events_ == 0) {
+    until_events_ = scheduler_.config_.event_interval;
+    maintain();
+    run_root();
+  }
+  task::Header* task = nullptr;
+  if (until_global_ == 0) {
+    until_global_ = scheduler_.config_.global_queue_interval;
+    task = take_injected(1);
+  }
+  look_ = until_look_ = std::min(until_events_, until_global_);
+  return task;
+}
+
+/// The root of block_on, and the local tasks of its thread, have their turn when nothing else is to
+/// be done, and at an interval. False: none of them is scheduled.
+bool Worker::run_root() {
+  if (root_ == nullptr) return false;
+  carried_after_ = kNotCarried;  // as in take_injected
+  const bool ready = root_->is_ready();
+  if (ready) {
+    static_cast<void>(root_->take());  // who runs this worker need not be told to look
+    scheduler_.poll_elsewhere(root_->task, this);
+  }
+  return root_->run_local(scheduler_, this) || ready;
+}
+
+bool Worker::root_is_over() const noexcept {
+  return root_ != nullptr && root_->task.state.is_complete();
 }
 
 task::Header* Worker::steal_from(Worker& victim) {
@@ -276,7 +355,8 @@ task::Header* Worker::steal_from_any() {
 /// Goes on looking for about as long as it would take to be woken. It counts as awake, or as the
 /// searcher, so nobody wakes a thread for what it will see.
 task::Header* Worker::spin() {
-  if ((!alone_ && !searching_) || !spin_gate_.opens()) return nullptr;
+  // A paused clock is not waited for: it jumps.
+  if ((!alone_ && !searching_) || scheduler_.is_paused() || !spin_gate_.opens()) return nullptr;
   constexpr int kLooks = 8;  // between two looks at the clock
   constexpr int kLooksAtDriver = 8;
   const std::uint64_t from_ns = observe::monotonic_ns();
@@ -292,13 +372,14 @@ task::Header* Worker::spin() {
       if (scheduler_.injection_.size() != 0) found = take_injected(1);
       if (found == nullptr && !alone_) found = steal_from_any();
     }
+    if (root_wants()) break;
     if (found == nullptr && round % kLooksAtDriver == 0) {
       maintain();
       found = next_task();
     }
     now_ns = observe::monotonic_ns();
   }
-  spin_gate_.closes(found != nullptr);
+  spin_gate_.closes(found != nullptr || root_wants());
   // Waiting is not work: to watchers the worker was parked.
   carried_after_ = kNotCarried;
   begin_batch(now_ns);
@@ -342,7 +423,7 @@ void Worker::maintain() {
     scheduler_.driver_.poll(0, batch);
     scheduler_.driver_mutex_.unlock();
   }
-  scheduler_.advance_timers(now_ns, batch);
+  scheduler_.advance_timers(scheduler_.is_real_time() ? now_ns : scheduler_.now_ns(), batch);
   if (!alone_ && !queue_.empty()) scheduler_.notify_one();  // see requeue()
   if (since_ns >= kTimedBatchNs || ++untimed_batches_ == kUntimedBatches) {
     untimed_batches_ = 0;
@@ -352,6 +433,14 @@ void Worker::maintain() {
 
 void Worker::park() {
   carried_after_ = kNotCarried;
+  const Config& config = scheduler_.config();
+  if (config.on_thread_park) {
+    config.on_thread_park();
+    if (has_work()) {
+      if (config.on_thread_unpark) config.on_thread_unpark();
+      return;
+    }
+  }
   const bool was_searching = searching_;
   searching_ = false;
   scheduler_.idle_.sleep(index_, was_searching);
@@ -386,16 +475,15 @@ void Worker::park() {
   if (observe::wants(observe::Event::Worker)) {
     observe::observer()->on_worker_unparked(id_, observe::read_ticks());
   }
-  refresh_clock();
-  awake_since_ns_ = observe::monotonic_ns();
-  awake_since_published_ns_.store(awake_since_ns_, std::memory_order_relaxed);
-  begin_batch(awake_since_ns_);
+  begin_work();
   scheduler_.end_watch(index_);
+  if (config.on_thread_unpark) config.on_thread_unpark();
 }
 
 void Worker::sleep_until_woken() {
   if (scheduler_.driver_mutex_.try_lock()) {
     task::WakeBatch batch;
+    bool jumps = false;
     if (park_word_.begin(true)) {
       // Who sits in the driver watches by its deadline, not by sleeping on its word.
       scheduler_.watch_.give_up(index_);
@@ -404,9 +492,13 @@ void Worker::sleep_until_woken() {
       scheduler_.driver_deadline_.begin();
       const bool others_work = scheduler_.idle_.awake() > 0;
       const std::uint64_t deadline_ns = scheduler_.next_deadline_ns();
-      const std::uint64_t now_ns = observe::monotonic_ns();
+      const std::uint64_t now_ns = scheduler_.now_ns();
       std::int64_t timeout_ns = -1;
-      if (deadline_ns != kForever) {
+      if (scheduler_.is_paused()) {
+        // Nothing comes due by itself: with nothing else to do the clock jumps.
+        jumps = scheduler_.may_jump() && deadline_ns != kForever;
+        if (jumps) timeout_ns = 0;
+      } else if (deadline_ns != kForever) {
         scheduler_.driver_deadline_.set(deadline_ns);
         timeout_ns = deadline_ns > now_ns ? static_cast<std::int64_t>(deadline_ns - now_ns) : 0;
       }
@@ -419,10 +511,11 @@ void Worker::sleep_until_woken() {
       scheduler_.driver_.poll(timeout_ns, batch);
       scheduler_.driver_deadline_.end();
     }
-    static_cast<void>(park_word_.end());
+    const bool notified = park_word_.end();
     scheduler_.driver_mutex_.unlock();
+    if (jumps && !notified && batch.size() == 0 && !has_work()) scheduler_.jump_to_next_deadline();
     refresh_clock();
-    scheduler_.advance_timers(observe::monotonic_ns(), batch);
+    scheduler_.advance_timers(scheduler_.now_ns(), batch);
     batch.submit_all();
     if (!has_work()) scheduler_.rescue(*this);
     return;

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "taskscope/runtime/atomic.h"
@@ -15,6 +14,8 @@
 #include "taskscope/runtime/observe/facts.h"
 #include "taskscope/runtime/scheduler/local_queue.h"
 #include "taskscope/runtime/scheduler/park_word.h"
+#include "taskscope/runtime/scheduler/root.h"
+#include "taskscope/runtime/scheduler/thread.h"
 #include "taskscope/runtime/spin_gate.h"
 #include "taskscope/runtime/task/header.h"
 #include "taskscope/runtime/time/timers.h"
@@ -32,7 +33,9 @@ class Worker {
 
   Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id, std::uint32_t workers);
 
-  void run();                                   // the worker's thread
+  /// Until the runtime stops, or a task has this thread leave the worker. With a root, on the
+  /// thread that is in block_on: until the root is complete, too.
+  void run(Root* root);
   void submit(task::Header* task) noexcept;     // worker thread only: to the LIFO slot
   void push_back(task::Header* task) noexcept;  // worker thread only: behind what is queued
   void requeue(task::Header* task) noexcept;    // the same, for a task that ran here just now
@@ -69,13 +72,21 @@ class Worker {
     return task;
   }
   [[nodiscard]] task::Header* next_task();
+  [[nodiscard]] task::Header* look_around();
+  bool run_root();
+  [[nodiscard]] bool root_is_over() const noexcept;
+  void begin_work() noexcept;
+  /// Its thread leaves it in the middle of a poll, for another one; or none was to be had.
+  void leave() noexcept;
+  void come_back(task::Header& task) noexcept;
   [[nodiscard]] task::Header* take_injected(std::size_t limit);
   [[nodiscard]] task::Header* search();
   [[nodiscard]] task::Header* steal_from_any();
   [[nodiscard]] task::Header* spin();
   [[nodiscard]] task::Header* steal_from(Worker& victim);
+  /// False: a task had this thread leave the worker.
   template <bool kMetered>
-  void work();
+  bool work();
   /// Metered: a poll begins; returns when. 0 when no time is asked for.
   [[nodiscard]] observe::Ticks meter_start(const task::Header& task) noexcept;
   /// Metered: it is over; `polls` of a task that has ended with it, else 0.
@@ -96,7 +107,10 @@ class Worker {
   void overflow(task::Header* task) noexcept;
   void found_work();
   [[nodiscard]] bool has_work() const noexcept {
-    return lifo_.load(std::memory_order_relaxed) != nullptr || !queue_.empty();
+    return lifo_.load(std::memory_order_relaxed) != nullptr || !queue_.empty() || root_wants();
+  }
+  [[nodiscard]] bool root_wants() const noexcept {
+    return root_ != nullptr && (root_->is_ready() || root_->has_local_work() || root_is_over());
   }
 
   // --- this worker only
@@ -104,11 +118,15 @@ class Worker {
   const std::uint32_t index_;
   const observe::WorkerId id_;
   std::uint32_t random_;
-  std::uint32_t until_maintenance_;  ///< polls
+  std::uint32_t until_look_;                   ///< polls, as are those that follow
+  std::uint32_t until_events_, until_global_;  ///< as of the last look
+  std::uint32_t look_;                         ///< what until_look_ began with
   std::uint32_t now_ms_ = 0;
   std::uint32_t lifo_polls_ = 0;
   bool searching_ = false;
-  const bool alone_;  ///< no other worker takes from here
+  const bool use_lifo_;
+  const bool alone_;      ///< no other worker takes from here
+  Root* root_ = nullptr;  ///< of the block_on that this worker runs in
   SpinGate spin_gate_;
   const std::unique_ptr<metrics::Meters> meters_;  ///< null: no histogram is on
   observe::Ticks carried_ticks_{};             ///< a poll's end that is also the next one's start
@@ -134,7 +152,6 @@ class Worker {
   Queue queue_;
   alignas(64) ParkWord park_word_;
   time::Timers timers_;
-  std::thread thread_;
 };
 
 }  // namespace taskscope::runtime::scheduler

@@ -10,6 +10,7 @@
 
 #include "taskscope/runtime/runtime.h"
 #include "taskscope/runtime/sync/wait_list.h"
+#include "taskscope/runtime/task/local_set.h"
 
 namespace taskscope::runtime::sync {
 
@@ -165,7 +166,17 @@ class JoinSet {
     auto member = new_member();
     return add(std::move(member), handle.spawn(std::move(task), site));
   }
-  /// Puts a task in that was spawned elsewhere, with a name or onto the blocking pool for one.
+  /// On this thread, in the LocalSet of the calling task. Errors   as runtime::spawn_local.
+  AbortHandle spawn_local(Task<T> task, Site site = Site::current()) {
+    auto member = new_member();
+    return add(std::move(member), runtime::spawn_local(std::move(task), site));
+  }
+  /// In a given LocalSet.
+  AbortHandle spawn_local_on(LocalSet& local, Task<T> task, Site site = Site::current()) {
+    auto member = new_member();
+    return add(std::move(member), local.spawn_local(std::move(task), site));
+  }
+  /// Puts a task in that was spawned elsewhere, with a name for one.
   /// Nobody may await its handle at that time.
   ///
   /// Errors   std::bad_alloc; the task then runs on by itself.

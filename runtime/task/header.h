@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,7 +24,9 @@
 
 namespace taskscope::runtime::scheduler {
 class Scheduler;
-}
+class LocalTasks;
+class Root;
+}  // namespace taskscope::runtime::scheduler
 
 namespace taskscope::runtime::task {
 
@@ -62,10 +65,14 @@ struct BodyOps {
   std::exception_ptr (*exception)(Header&) noexcept;  ///< of a completed body; null: none
 };
 
-/// Name and fields, for tasks that have them.
+/// What few tasks have.
 struct Label {
   std::string name;
   std::vector<std::pair<std::string, std::string>> fields;
+  // Of tasks of kind Local:
+  std::shared_ptr<scheduler::LocalTasks> local = nullptr;
+  Header* next_local = nullptr;  ///< both: the set's list, and its thread's
+  Header* previous_local = nullptr;
 };
 
 /// Told of a task's end, in the place of a task that awaits it.
@@ -82,8 +89,8 @@ class alignas(16) Header {
  public:
   State state;
   union {
-    Header* queue_next = nullptr;          ///< link of the injection queue
-    Atomic<std::uint32_t>* parked_thread;  ///< BlockOn: what the thread in block_on sleeps on
+    Header* queue_next = nullptr;  ///< link of the injection queue
+    scheduler::Root* thread;       ///< BlockOn: the thread that polls it
   };
   scheduler::Scheduler* scheduler = nullptr;
   const BodyOps* ops = nullptr;

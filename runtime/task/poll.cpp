@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "taskscope/runtime/observe/observer.h"
+#include "taskscope/runtime/task/task_local.h"
+#include "taskscope/runtime/task/wake.h"
 
 namespace taskscope::runtime::task {
 
@@ -68,7 +70,12 @@ void poll_body(Header& task) {
     if (task.body_done || task.arms == nullptr) return;
   }
   while (Branch* branch = next_runnable(task)) {
-    resume(*branch);
+    if (branch->is_arm && static_cast<const Arm*>(branch)->locals != nullptr) [[unlikely]] {
+      const LocalsInForce in_force(static_cast<const Arm*>(branch)->locals);
+      resume(*branch);
+    } else {
+      resume(*branch);
+    }
     if (task.body_done) return;
     // Here and not in the arm's last suspension: its group may destroy its frame.
     if (branch->is_arm && branch->leaf == nullptr) {
@@ -125,6 +132,7 @@ void Group::link(Arm& arm, Branch& owner, Arm* after) noexcept {
   // Id 0 is the root's; ids are reused only after 65,535 arms of one task.
   if (++task.last_branch == 0) task.last_branch = 1;
   arm.id = BranchId{task.last_branch};
+  arm.locals = owner.is_arm ? static_cast<const Arm&>(owner).locals : nullptr;
   Arm* const previous = after != nullptr ? after
                         : owner.is_arm   ? &static_cast<Arm&>(owner)
                                          : nullptr;
@@ -156,6 +164,10 @@ void Header::drop_reference() noexcept {
 }
 
 void Header::free() noexcept {
+  // An exception that is still there was taken by nobody, and now nobody can.
+  if (outcome == observe::Outcome::Exception) [[unlikely]] {
+    if (auto exception = ops->exception(*this)) report_unhandled(*this, std::move(exception));
+  }
   // A cancelled body was destroyed when it was cancelled; others hold the result until here.
   if (outcome != observe::Outcome::Cancelled) ops->destroy_result(*this);
   delete label;

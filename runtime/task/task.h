@@ -28,13 +28,15 @@ namespace task {
 
 /// An arm of select, join or timeout: a branch with a group that it reports to.
 class Group;
+struct LocalValue;
 class Arm : public Branch {
  public:
   Group* group = nullptr;
-  Arm* next = nullptr;      // list of the task's live arms
-  Arm** link = nullptr;     // what points here
-  std::uint32_t index = 0;  // in the group
-  bool declined = false;    // ended without a result, out of a select
+  Arm* next = nullptr;                 // list of the task's live arms
+  Arm** link = nullptr;                // what points here
+  const LocalValue* locals = nullptr;  // in force while it runs; see task_local.h
+  std::uint32_t index = 0;             // in the group
+  bool declined = false;               // ended without a result, out of a select
 };
 
 /// Waits for its arms; lives in the awaiting frame. Its arms are destroyed before it ends.

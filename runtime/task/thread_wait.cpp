@@ -30,8 +30,7 @@ void ThreadHeader::wake() noexcept {
 
 void require_may_block(const char* call) {
   const auto& here = scheduler::context();
-  if (here.scheduler == nullptr) return;
-  if (here.task != nullptr && here.task->kind == TaskKind::Blocking) return;
+  if (here.scheduler == nullptr || here.may_block) return;
   throw std::logic_error(
       std::string(call) +
       " was called on a thread that runs tasks, which it would hold up: co_await "

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <utility>
 
 #include "taskscope/runtime/task/header.h"
@@ -75,6 +76,9 @@ class WakeOrigin {
 /// Tells the observer about a wake, if it wants to know; `by` and cause come from the calling
 /// context.
 void report_wake(Header& task, BranchId branch, observe::ResourceId resource) noexcept;
+
+/// A task ended with an exception, and is forgotten without that anybody took it.
+void report_unhandled(const Header& task, std::exception_ptr exception) noexcept;
 
 /// The id of the task that the calling thread polls; None outside a task.
 [[nodiscard]] TaskId current_task_id() noexcept;

@@ -1,6 +1,7 @@
-/// The clock of timers: CLOCK_MONOTONIC in ns, and the ticks of the wheel.
+/// The clock of timers: CLOCK_MONOTONIC in ns, unless a test paused it, and the ticks of the wheel.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 
@@ -17,7 +18,20 @@ constexpr std::uint64_t kTickNs = 1'000'000;  ///< 1 tick = 1 ms
 /// No deadline.
 constexpr std::uint64_t kNever = UINT64_MAX;
 
-[[nodiscard]] inline std::uint64_t now_ns() noexcept { return observe::monotonic_ns(); }
+namespace detail {
+/// Some runtime's clock is or was paused, so that runtimes may differ in what time it is. Relaxed:
+/// set before the clock it speaks of, by the thread that pauses it.
+inline std::atomic<bool> clock_was_paused{false};
+/// By the clock of the current runtime; see test_clock.h.
+[[nodiscard]] std::uint64_t runtime_now_ns() noexcept;
+}  // namespace detail
+
+/// By the clock of the current runtime, which is CLOCK_MONOTONIC unless it was paused.
+[[nodiscard]] inline std::uint64_t now_ns() noexcept {
+  if (detail::clock_was_paused.load(std::memory_order_relaxed)) [[unlikely]]
+    return detail::runtime_now_ns();
+  return observe::monotonic_ns();
+}
 
 /// The tick in which `deadline_ns` has certainly passed.
 [[nodiscard]] constexpr std::uint64_t tick_at_or_after(std::uint64_t deadline_ns) noexcept {
