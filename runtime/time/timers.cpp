@@ -39,7 +39,8 @@ Inserted Timers::insert(TimerNode& node) noexcept {
   if (!wheel_.insert(node, tick_at_or_after(node.deadline_ns_))) return Inserted::Past;
   const auto at_ns = ns_of_tick(Wheel::expiration_of(node));
   if (at_ns >= next_ns_.load(std::memory_order_relaxed)) return Inserted::Later;
-  next_ns_.store(at_ns, std::memory_order_seq_cst);  // see next_deadline_ns()
+  // seq_cst: forbids that who inserted a timer reads DriverDeadline before this is visible.
+  next_ns_.store(at_ns, std::memory_order_seq_cst);
   return Inserted::Earliest;
 }
 
@@ -105,8 +106,8 @@ void Timers::publish_next() noexcept {
   const auto tick = wheel_.next_expiration();
   const auto next = tick ? ns_of_tick(*tick) : kNever;
   if (next != next_ns_.load(std::memory_order_relaxed)) {
-    // seq_cst: forbids that who inserted a timer reads DriverDeadline before this is visible.
-    next_ns_.store(next, std::memory_order_seq_cst);
+    // Relaxed: it was earlier before; who reads that looks in vain, once.
+    next_ns_.store(next, std::memory_order_relaxed);
   }
 }
 
