@@ -2,6 +2,8 @@
 
 #include "taskscope/runtime/scheduler/driver_access.h"
 #include "taskscope/runtime/task/poll.h"
+#include "taskscope/runtime/task/task_local.h"
+#include "taskscope/runtime/task/wake.h"
 
 namespace taskscope::interleave {
 
@@ -60,6 +62,12 @@ void Workers::finish(Header& task) {
 
 // What the scheduler answers to tasks.
 namespace taskscope::runtime::task {
+
+const LocalValue*& local_values() noexcept {
+  static const LocalValue* values = nullptr;  // no case has any
+  return values;
+}
+void report_unhandled(const Header&, std::exception_ptr) noexcept {}
 
 void submit(Header* task) noexcept {
   if (task != nullptr) interleave::workers->submit(*task);
