@@ -9,6 +9,7 @@
 #include "taskscope/runtime/scheduler/driver_access.h"
 #include "taskscope/runtime/sync/join_set.h"
 #include "taskscope/runtime/sync/notify.h"
+#include "taskscope/runtime/task/task_local.h"
 #include "taskscope/runtime/task/try_join.h"
 #include "taskscope/runtime/task/waker.h"
 #include "taskscope/runtime/time/interval.h"
@@ -189,6 +190,14 @@ struct JoinScene final : Notifying {
     static_cast<void>(results);
   }
 };
+struct ScopeScene final : Notifying {
+  TaskLocal<int> number;
+  Task<void> body() {
+    co_await first.notified();
+    if (number.get() != 1) std::abort();
+  }
+  Task<void> wait() override { co_await number.scope(1, body()); }
+};
 struct TryJoinScene final : Notifying {
   using Arm = Result<void, int>;
   static Task<Arm> wait_arm(sync::Notify& notify) {
@@ -269,6 +278,8 @@ std::vector<Row> task_rows() {
        BranchMode::Any},
       {"join", make<JoinScene>, WaitOp::Notified, ResourceKind::Notify, 0, BranchMode::All},
       {"try_join", make<TryJoinScene>, WaitOp::Notified, ResourceKind::Notify, 0, BranchMode::All},
+      {"TaskLocal::scope", make<ScopeScene>, WaitOp::Notified, ResourceKind::Notify, 0,
+       BranchMode::All},
       {"poll_fn", make<PollFnScene>, WaitOp::Waker, ResourceKind::Waker, kOne},
       {"adapt", make<AdaptScene>, WaitOp::Waker, ResourceKind::Waker},
   };
