@@ -7,7 +7,7 @@
 #include "taskscope/runtime/sync/mpsc.h"
 #include "taskscope/runtime/sync/oneshot.h"
 #include "taskscope/runtime/sync/watch.h"
-#include "workers.h"
+#include "taskscope/tests/runtime/interleave/workers.h"
 
 using namespace taskscope::interleave;
 using namespace taskscope::runtime;

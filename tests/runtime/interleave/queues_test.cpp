@@ -3,12 +3,12 @@
 
 #include <array>
 
-#include "part.h"
 #include "taskscope/runtime/scheduler/idle_set.h"
 #include "taskscope/runtime/scheduler/injection_queue.h"
 #include "taskscope/runtime/scheduler/local_queue.h"
 #include "taskscope/runtime/scheduler/park_word.h"
 #include "taskscope/runtime/scheduler/watch.h"
+#include "taskscope/tests/runtime/interleave/part.h"
 
 using namespace taskscope::interleave;
 using namespace taskscope::runtime;

@@ -2,7 +2,7 @@
 // comes next sees what was written before.
 
 #include "taskscope/runtime/task/state.h"
-#include "part.h"
+#include "taskscope/tests/runtime/interleave/part.h"
 
 using namespace taskscope::interleave;
 using namespace taskscope::runtime;

@@ -11,7 +11,7 @@
 #include "taskscope/runtime/sync/once_cell.h"
 #include "taskscope/runtime/sync/semaphore.h"
 #include "taskscope/runtime/sync/watch.h"
-#include "workers.h"
+#include "taskscope/tests/runtime/interleave/workers.h"
 
 using namespace taskscope::interleave;
 using namespace taskscope::runtime;

@@ -6,7 +6,7 @@
 
 #include "taskscope/runtime/scheduler/driver_deadline.h"
 #include "taskscope/runtime/time/timers.h"
-#include "workers.h"
+#include "taskscope/tests/runtime/interleave/workers.h"
 
 using namespace taskscope::interleave;
 using namespace taskscope::runtime;

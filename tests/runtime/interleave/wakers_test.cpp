@@ -7,7 +7,7 @@
 
 #include "taskscope/runtime/sync/lock.h"
 #include "taskscope/runtime/task/waker.h"
-#include "workers.h"
+#include "taskscope/tests/runtime/interleave/workers.h"
 
 using namespace taskscope::interleave;
 using namespace taskscope::runtime;

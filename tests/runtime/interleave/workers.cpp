@@ -1,4 +1,4 @@
-#include "workers.h"
+#include "taskscope/tests/runtime/interleave/workers.h"
 
 #include "taskscope/runtime/scheduler/driver_access.h"
 #include "taskscope/runtime/task/poll.h"

@@ -1,8 +1,8 @@
 /// Runs real tasks on threads of a case: the way of Scheduler::poll, with a queue that is right.
 #pragma once
 
-#include "part.h"
 #include "taskscope/runtime/spawn.h"
+#include "taskscope/tests/runtime/interleave/part.h"
 
 namespace taskscope::interleave {
 
