@@ -11,7 +11,7 @@ void Wheel::Slot::push(WheelEntry& entry) noexcept {
   if (size == 0) in = out = 0;
   entry.strand_ = in;
   List& list = strands[in];
-  in = (in + 1) % kStrands;
+  in = next(in);
   entry.previous_ = list.tail;
   entry.next_ = nullptr;
   (list.tail != nullptr ? list.tail->next_ : list.head) = &entry;
@@ -28,9 +28,9 @@ void Wheel::Slot::remove(WheelEntry& entry) noexcept {
 
 WheelEntry& Wheel::Slot::pop() noexcept {
   assert(size != 0);
-  while (strands[out].head == nullptr) out = (out + 1) % kStrands;
+  while (strands[out].head == nullptr) out = next(out);
   WheelEntry& entry = *strands[out].head;
-  out = (out + 1) % kStrands;
+  out = next(out);
   remove(entry);
   // An entry may lie across two lines.
   __builtin_prefetch(entry.next_, 1);

@@ -101,6 +101,9 @@ class Wheel {
     std::uint32_t size = 0;
     std::uint8_t in = 0, out = 0;  // the strand that has the next turn
 
+    [[nodiscard]] static std::uint8_t next(std::uint8_t strand) noexcept {
+      return static_cast<std::uint8_t>((strand + 1) % kStrands);
+    }
     void push(WheelEntry& entry) noexcept;
     /// Of a slot that is not empty. Has what follows fetched.
     [[nodiscard]] WheelEntry& pop() noexcept;

@@ -525,13 +525,13 @@ TEST_CASE("without the LIFO slot a woken task goes behind those that are queued"
       into.push_back(mark);
       co_return;
     };
-    const auto body = [](std::vector<int>& into, Task<void> one, Task<void> two) -> Task<void> {
+    const auto body = [](Task<void> one, Task<void> two) -> Task<void> {
       auto first = spawn(std::move(one));
       auto second = spawn(std::move(two));
       co_await first;
       co_await second;
     };
-    runtime.block_on(body(order, notes(order, 1), notes(order, 2)));
+    runtime.block_on(body(notes(order, 1), notes(order, 2)));
     return order;
   };
   CHECK(order_of(Builder::current_thread()) == std::vector<int>{2, 1});
