@@ -113,6 +113,8 @@ Runtime Builder::build() const {
           "max_io_events_per_tick: must be 1 to 1048576");
   require(config.current_thread || !config.start_paused,
           "start_paused: only the clock of a current_thread runtime can be paused");
+  require(config.current_thread || !config.shuffle_tasks,
+          "shuffle_tasks: only the tasks of a current_thread runtime can be shuffled");
   config.histograms = histograms_.scales();
   return Runtime(start(std::move(config)));
 }

@@ -217,6 +217,14 @@ class Builder {
     config_.rng_seed = seed;
     return *this;
   }
+  /// For tests, of a current_thread runtime: the next task to be polled is any of those that could
+  /// run, the one of block_on among them, rather than the one whose turn it is. With start_paused
+  /// and rng_seed a seed is an interleaving, whenever it runs, as far as one thread goes: only at
+  /// its awaits does a task give way. The clock begins at a round time then, minutes ahead.
+  Builder& shuffle_tasks(bool shuffle) noexcept {
+    config_.shuffle_tasks = shuffle;
+    return *this;
+  }
   /// Default: Ignore.
   Builder& unhandled_exception(UnhandledException policy) noexcept {
     config_.unhandled = policy;
@@ -249,8 +257,8 @@ class Builder {
     return *this;
   }
   /// Errors   std::invalid_argument, which names the option, for one out of its range or
-  ///          start_paused with multi_thread, or a histogram that makes no sense; std::system_error
-  ///          when the system has no threads or descriptors to give.
+  ///          start_paused or shuffle_tasks with multi_thread, or a histogram that makes no sense;
+  ///          std::system_error when the system has no threads or descriptors to give.
   [[nodiscard]] Runtime build() const;
 
  private:

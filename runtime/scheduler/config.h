@@ -43,6 +43,7 @@ struct Config {
   metrics::HistogramScales histograms;
   bool start_paused = false;
   std::optional<std::uint64_t> rng_seed;
+  bool shuffle_tasks = false;
   UnhandledException unhandled = UnhandledException::Ignore;
 };
 

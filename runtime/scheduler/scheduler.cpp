@@ -48,6 +48,13 @@ bool is_call(const task::Header& task) noexcept {
 /// Where the seeds of roots begin, behind those of workers.
 constexpr std::uint64_t kRootSeeds = 1u << 16;
 
+/// Where a slot of the wheel's fourth level begins.
+std::uint64_t round_time_after(std::uint64_t now_ns) noexcept {
+  constexpr std::uint64_t kSlotNs =
+      time::ns_of_tick(std::uint64_t{1} << 3 * time::Wheel::kSlotBits);
+  return (now_ns / kSlotNs + 1) * kSlotNs;
+}
+
 std::uint64_t full_ms(std::uint32_t low_ms, std::uint64_t now_ms) noexcept {
   return now_ms - static_cast<std::uint32_t>(static_cast<std::uint32_t>(now_ms) - low_ms);
 }
@@ -69,6 +76,9 @@ Scheduler::Scheduler(Config config)
   if (config_.current_thread) {
     clock_.emplace();
     if (config_.start_paused) clock_->pause();
+    // The order in which timers of one tick fire depends on where the wheel's slots begin.
+    if (config_.start_paused && config_.shuffle_tasks)
+      clock_->advance_to(round_time_after(clock_->now_ns()));
   }
   workers_.reserve(config_.workers);
   for (std::uint32_t i = 0; i < config_.workers; ++i) {

@@ -48,18 +48,21 @@ Worker::Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id,
       index_(index),
       id_(id),
       random_(seed_of(scheduler.config().rng_seed, index)),
-      until_look_(
-          std::min(scheduler.config().event_interval, scheduler.config().global_queue_interval)),
+      until_look_(scheduler.config().shuffle_tasks
+                      ? 1
+                      : std::min(scheduler.config().event_interval,
+                                 scheduler.config().global_queue_interval)),
       until_events_(scheduler.config().event_interval),
       until_global_(scheduler.config().global_queue_interval),
       look_(until_look_),
-      use_lifo_(!scheduler.config().disable_lifo_slot),
+      use_lifo_(!scheduler.config().disable_lifo_slot && !scheduler.config().shuffle_tasks),
       alone_(workers == 1),
+      shuffles_(scheduler.config().shuffle_tasks),
       meters_(metrics::Meters::wanted(scheduler.config_.histograms)
                   ? std::make_unique<metrics::Meters>(scheduler.config_.histograms)
                   : nullptr),
       seen_polls_(workers),
-      timers_(observe::monotonic_ns()) {}
+      timers_(scheduler.now_ns()) {}
 
 void Worker::run(Root* root) {
   tid_.store(static_cast<std::int32_t>(syscall(SYS_gettid)), std::memory_order_relaxed);
@@ -281,6 +284,7 @@ task::Header* Worker::next_task() {
 
 /// At its intervals: what would starve if the worker's own queue never ended.
 task::Header* Worker::look_around() {
+  if (shuffles_) return shuffle();
   until_events_ -= look_;
   until_global_ -= look_;
   if (until_events_ == 0) {
@@ -295,6 +299,33 @@ task::Header* Worker::look_around() {
   }
   look_ = until_look_ = std::min(until_events_, until_global_);
   return task;
+}
+
+/// For tests, in the place of looking around, before every poll: any of the first kQueueCapacity
+/// tasks, or the root. Null: nothing is left in the queues.
+task::Header* Worker::shuffle() {
+  until_look_ = 1;
+  if (--until_events_ == 0) {
+    until_events_ = scheduler_.config_.event_interval;
+    maintain();
+  }
+  for (;;) {
+    while (queue_.size() < kQueueCapacity && scheduler_.injection_.size() != 0) {
+      std::size_t count = 0;
+      carried_after_ = kNotCarried;  // as in take_injected
+      static_cast<void>(queue_.push(scheduler_.injection_.pop_chain(1, count)));
+    }
+    const auto tasks = static_cast<std::uint32_t>(queue_.size());
+    const bool with_root = root_ != nullptr && (root_->is_ready() || root_->has_local_work());
+    if (root_is_over() || tasks + with_root == 0) return nullptr;
+    const std::uint32_t chosen = next_random() % (tasks + with_root);
+    if (chosen == tasks) {
+      run_root();
+      continue;
+    }
+    for (std::uint32_t i = 0; i < chosen; ++i) static_cast<void>(queue_.push(queue_.pop_alone()));
+    return queue_.pop_alone();
+  }
 }
 
 /// The root of block_on, and the local tasks of its thread, have their turn when nothing else is to

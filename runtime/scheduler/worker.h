@@ -73,6 +73,7 @@ class Worker {
   }
   [[nodiscard]] task::Header* next_task();
   [[nodiscard]] task::Header* look_around();
+  [[nodiscard]] task::Header* shuffle();
   bool run_root();
   [[nodiscard]] bool root_is_over() const noexcept;
   void begin_work() noexcept;
@@ -126,6 +127,7 @@ class Worker {
   bool searching_ = false;
   const bool use_lifo_;
   const bool alone_;      ///< no other worker takes from here
+  const bool shuffles_;   ///< for tests; read when it looks around, which it then does at each poll
   Root* root_ = nullptr;  ///< of the block_on that this worker runs in
   SpinGate spin_gate_;
   const std::unique_ptr<metrics::Meters> meters_;  ///< null: no histogram is on

@@ -476,6 +476,7 @@ TEST_CASE("options out of their range are refused in words") {
   refused(Builder::multi_thread().global_queue_interval(0), "global_queue_interval");
   refused(Builder::multi_thread().max_io_events_per_tick(0), "max_io_events_per_tick");
   refused(Builder::multi_thread().start_paused(true), "start_paused");
+  refused(Builder::multi_thread().shuffle_tasks(true), "shuffle_tasks");
 }
 
 TEST_CASE("threads have the stack and the name that were asked for") {
@@ -555,6 +556,42 @@ TEST_CASE("the same seed gives select the same choices") {
   };
   CHECK(choices(1) == choices(1));
   CHECK(choices(1) != choices(2));
+}
+
+TEST_CASE("shuffled tasks run in an order that the seed decides") {
+  // More than a queue holds, some of them from outside, and the task of block_on.
+  constexpr int kTasks = 300;
+  const auto order_of = [](std::uint64_t seed) {
+    auto runtime =
+        Builder::current_thread().start_paused(true).rng_seed(seed).shuffle_tasks(true).build();
+    std::vector<int> order;
+    const auto notes = [](std::vector<int>& into, int mark) -> Task<void> {
+      into.push_back(mark);
+      co_await yield_now();
+      into.push_back(mark);
+      co_await time::sleep(1ms);
+      into.push_back(mark);
+    };
+    std::vector<JoinHandle<void>> handles;
+    for (int i = 1; i < kTasks / 2; ++i) handles.push_back(runtime.spawn(notes(order, i)));
+    const auto body = [](std::vector<JoinHandle<void>>& tasks, auto make,
+                         std::vector<int>& into) -> Task<void> {
+      for (int i = kTasks / 2; i < kTasks; ++i) tasks.push_back(spawn(make(into, i)));
+      for (int i = 0; i < 3; ++i) {
+        co_await yield_now();
+        into.push_back(0);
+      }
+      for (auto& task : tasks) co_await task;
+    };
+    runtime.block_on(body(handles, notes, order));
+    return order;
+  };
+  const auto first = order_of(1);
+  CHECK(order_of(1) == first);
+  CHECK(order_of(2) != first);
+  std::vector<int> times(kTasks);
+  for (const int mark : first) ++times[static_cast<std::size_t>(mark)];
+  CHECK(times == std::vector<int>(kTasks, 3));
 }
 
 TEST_CASE("idle threads of the pool end after thread_keep_alive") {
