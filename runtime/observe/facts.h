@@ -96,7 +96,7 @@ struct Wait {
   ResourceId resource = ResourceId::None;  ///< None for timers, I/O, joins, wakers
   TaskId task = TaskId::None;              ///< Join and Blocking: the task waited for
   std::int32_t fd = -1;                    ///< I/O: the descriptor
-  std::uint64_t deadline_ns = 0;           ///< timers: CLOCK_MONOTONIC
+  std::uint64_t deadline_ns = 0;           ///< timers: CLOCK_MONOTONIC, unless a test paused it
   Site site;                               ///< the await
 };
 

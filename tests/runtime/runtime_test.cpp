@@ -1,10 +1,13 @@
 #include "taskscope/runtime/runtime.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -458,6 +461,36 @@ TEST_CASE("ShutdownRuntime: a handle dropped after the failure is as good as non
   } catch (const std::runtime_error& error) {
     CHECK_THROWS_WITH(std::rethrow_if_nested(error), "broken");
   }
+}
+
+TEST_CASE("Terminate: an exception that nobody awaits ends the process, with a line that says so") {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::signal(SIGABRT, SIG_DFL);
+    ::dup2(ends[1], STDERR_FILENO);
+    // No threads: the sanitizers allow none after a fork.
+    auto runtime =
+        Builder::current_thread().unhandled_exception(UnhandledException::Terminate).build();
+    const auto body = []() -> Task<void> {
+      spawn(fails()).detach();
+      co_await for_ever();
+    };
+    runtime.block_on(body());
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  std::string said;
+  char buffer[256];
+  for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    said.append(buffer, static_cast<std::size_t>(n));
+  ::close(ends[0]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK_THAT(said, Catch::Contains("nobody awaited: broken"));
 }
 
 // --- options
