@@ -38,9 +38,10 @@ auto wait_on_thread(Leaf&& leaf, const char* call) -> decltype(leaf.await_resume
     ThreadHeader header;
     PromiseBase awaiting;  // of no coroutine: nobody resumes it
     awaiting.start_in(&header.root, nullptr);
-    if (leaf.await_suspend(std::coroutine_handle<PromiseBase>::from_promise(awaiting)))
+    if (leaf.await_suspend(std::coroutine_handle<PromiseBase>::from_promise(awaiting))) {
       header.sleep();
-    assert(leaf.ready(false));
+      assert(leaf.ready(false));
+    }
   }
   return leaf.await_resume();
 }
