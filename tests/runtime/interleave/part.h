@@ -6,7 +6,7 @@
 #include <iostream>
 #include <string>
 
-#include "../../support/interleave/weakening.h"
+#include "taskscope/tests/support/interleave/weakening.h"
 
 namespace taskscope::interleave {
 

@@ -192,11 +192,11 @@ struct JoinScene final : Notifying {
 };
 struct ScopeScene final : Notifying {
   TaskLocal<int> number;
-  Task<void> body() {
+  Task<void> wait_inside() {
     co_await first.notified();
     if (number.get() != 1) std::abort();
   }
-  Task<void> wait() override { co_await number.scope(1, body()); }
+  Task<void> wait() override { co_await number.scope(1, wait_inside()); }
 };
 struct TryJoinScene final : Notifying {
   using Arm = Result<void, int>;

@@ -1,4 +1,4 @@
-#include "interleave.h"
+#include "taskscope/tests/support/interleave/interleave.h"
 
 #include <cxxabi.h>
 #include <sys/mman.h>
@@ -13,7 +13,7 @@
 #include <memory>
 #include <unordered_map>
 
-#include "atomic.h"
+#include "taskscope/tests/support/interleave/atomic.h"
 
 namespace taskscope::interleave {
 

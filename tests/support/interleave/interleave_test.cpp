@@ -1,6 +1,6 @@
 // The checker itself: it finds what the standard allows, and nothing more.
 
-#include "interleave.h"
+#include "taskscope/tests/support/interleave/interleave.h"
 
 #include <catch2/catch.hpp>
 #include <mutex>

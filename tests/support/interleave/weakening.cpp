@@ -1,4 +1,4 @@
-#include "weakening.h"
+#include "taskscope/tests/support/interleave/weakening.h"
 
 #include <algorithm>
 #include <cstdlib>

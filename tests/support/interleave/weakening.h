@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "interleave.h"
+#include "taskscope/tests/support/interleave/interleave.h"
 
 namespace taskscope::interleave {
 
