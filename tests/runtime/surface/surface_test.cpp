@@ -115,10 +115,12 @@ class Stage {
     }
     return handle.is_finished();
   }
-  /// Returns when nothing will happen by itself any more: every task waits, and did so in the look
-  /// before, with nobody polled in between.
+  /// Returns when nothing will happen by itself any more: every task waits and every worker sleeps,
+  /// and did so in the look before, with nobody polled in between. A task that ended is out of
+  /// sight a moment before it wakes who joins it; its worker is awake then.
   void settle() {
-    struct Look final : observe::TaskVisitor {
+    struct Look final : observe::TaskVisitor, observe::WorkerVisitor {
+      void visit(const observe::WorkerView& worker) override { idle = idle && worker.parked; }
       void visit(const observe::TaskView& task) override {
         if (task.kind == observe::TaskKind::Blocking) return;
         idle = idle && task.state == observe::TaskState::Idle;
@@ -134,6 +136,7 @@ class Stage {
       Look now;
       for (observe::TaskCursor cursor; !cursor.done;)
         runtime->inspector().visit_tasks(cursor, 64, observe::Detail::Facts, now);
+      runtime->inspector().visit_workers(now);
       if (before.idle && now.idle && before.tasks == now.tasks && before.polls == now.polls) return;
       before = now;
       std::this_thread::yield();
