@@ -32,9 +32,11 @@ WheelEntry& Wheel::Slot::pop() noexcept {
   WheelEntry& entry = *strands[out].head;
   out = next(out);
   remove(entry);
-  // An entry may lie across two lines.
-  __builtin_prefetch(entry.next_, 1);
-  __builtin_prefetch(reinterpret_cast<const char*>(entry.next_) + sizeof(WheelEntry), 1);
+  if (entry.next_ != nullptr) {
+    // It may lie across two lines.
+    __builtin_prefetch(entry.next_, 1);
+    __builtin_prefetch(entry.next_ + 1, 1);
+  }
   return entry;
 }
 
