@@ -138,7 +138,8 @@ class Builder {
     has_workers_ = true;
     return *this;
   }
-  /// For spawn_blocking and block_in_place; more calls queue. Default 512, at least 1.
+  /// For spawn_blocking; more calls queue. Default 512, at least 1. What takes over a worker during
+  /// block_in_place comes on top.
   Builder& max_blocking_threads(std::uint32_t count) noexcept {
     config_.max_blocking_threads = count;
     return *this;
