@@ -186,23 +186,19 @@ void Worker::submit_metered(task::Header* task) noexcept {
 [[gnu::always_inline]] inline void Worker::put_first(task::Header* task) noexcept {
   if (!use_lifo_) [[unlikely]]
     return push_back(task);
-  if (alone_) {
-    task::Header* const displaced = lifo_.load(std::memory_order_relaxed);
-    lifo_.store(task, std::memory_order_relaxed);
-    if (displaced != nullptr && !queue_.push(displaced)) overflow(displaced);
-    return;
-  }
+  if (task::Header* displaced = swap_lifo(task)) push_back(displaced);
+}
+
+[[gnu::always_inline]] inline task::Header* Worker::swap_lifo(task::Header* task) noexcept {
   // Acquire and release: a thief may take the task from here.
-  if (task::Header* displaced = lifo_.exchange(task, std::memory_order_acq_rel))
-    push_back(displaced);
+  if (!alone_) return lifo_.exchange(task, std::memory_order_acq_rel);
+  task::Header* const before = lifo_.load(std::memory_order_relaxed);
+  lifo_.store(task, std::memory_order_relaxed);
+  return before;
 }
 
 task::Header* Worker::take_lifo() noexcept {
-  task::Header* const task = lifo_.load(std::memory_order_relaxed);
-  if (task == nullptr) return nullptr;
-  if (!alone_) return lifo_.exchange(nullptr, std::memory_order_acq_rel);
-  lifo_.store(nullptr, std::memory_order_relaxed);
-  return task;
+  return lifo_.load(std::memory_order_relaxed) != nullptr ? swap_lifo(nullptr) : nullptr;
 }
 
 void Worker::requeue(task::Header* task) noexcept {
