@@ -3,8 +3,6 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -12,37 +10,13 @@
 #include <vector>
 
 #include "taskscope/runtime/runtime.h"
+#include "taskscope/tests/support/gate.h"
 
 using namespace taskscope::runtime;
+using taskscope::tests::Gate;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// Holds calls until it is opened.
-class Gate {
- public:
-  void pass() {
-    std::unique_lock lock(mutex_);
-    ++inside_;
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return open_; });
-  }
-  void await_inside(int count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return inside_ >= count; });
-  }
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int inside_ = 0;
-  bool open_ = false;
-};
 
 template <class T>
 Task<T> joined(JoinHandle<T> handle) {

@@ -3,7 +3,6 @@
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <condition_variable>
 #include <fstream>
 #include <memory>
 #include <mutex>
@@ -21,11 +20,13 @@
 #include "taskscope/runtime/time/sleep.h"
 #include "taskscope/tests/runtime/faults/inject.h"
 #include "taskscope/tests/runtime/faults/support.h"
+#include "taskscope/tests/support/gate.h"
 
 using namespace taskscope::runtime;
 using namespace std::chrono_literals;
 using faults::must;
 using faults::Tracked;
+using taskscope::tests::Gate;
 
 namespace {
 
@@ -175,31 +176,6 @@ std::size_t resident_bytes() {
   file >> all >> resident;
   return resident * 4096;
 }
-
-class Gate {
- public:
-  void pass() {
-    std::unique_lock lock(mutex_);
-    ++inside_;
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return open_; });
-  }
-  void await_inside(int count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return inside_ >= count; });
-  }
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  int inside_ = 0;
-  bool open_ = false;
-};
 
 }  // namespace
 
