@@ -21,25 +21,17 @@
 #include "taskscope/tests/runtime/faults/inject.h"
 #include "taskscope/tests/runtime/faults/support.h"
 #include "taskscope/tests/support/gate.h"
+#include "taskscope/tests/support/loopback.h"
 
 using namespace taskscope::runtime;
 using namespace std::chrono_literals;
 using faults::must;
 using faults::Tracked;
+using taskscope::tests::connected;
 using taskscope::tests::Gate;
+using taskscope::tests::Pair;
 
 namespace {
-
-struct Sockets {
-  net::TcpStream client, server;
-};
-Task<Sockets> connected() {
-  auto bound = net::TcpListener::bind(net::SocketAddress::loopback(0));
-  auto listener = must(std::move(bound));
-  const auto address = must(listener.local_address());
-  auto both = co_await join(net::TcpStream::connect(address), listener.accept());
-  co_return Sockets{must(std::move(std::get<0>(both))), must(std::move(std::get<1>(both)))};
-}
 
 /// What 100,000 tasks wait for. Outlives the runtime.
 struct World {
@@ -47,7 +39,7 @@ struct World {
   sync::Notify notify;
   std::pair<sync::mpsc::Sender<int>, sync::mpsc::Receiver<int>> channel =
       sync::mpsc::channel<int>(1);
-  std::unique_ptr<Sockets> sockets;
+  std::unique_ptr<Pair> sockets;
   std::mutex wakers_mutex;
   std::vector<task::Waker> wakers;
   std::atomic<int> waiting{0};
@@ -109,7 +101,7 @@ Task<> waits_for_waker(World& world, Tracked) {
 
 Task<> begin(World& world, int tasks) {
   auto made = co_await connected();
-  world.sockets = std::make_unique<Sockets>(std::move(made));
+  world.sockets = std::make_unique<Pair>(std::move(made));
   // Full, and the lock taken: who comes now waits.
   const auto sent = co_await world.channel.first.send(0);
   static_cast<void>(sent);

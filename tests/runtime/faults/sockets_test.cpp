@@ -22,6 +22,7 @@
 #include "taskscope/runtime/time/timeout.h"
 #include "taskscope/tests/runtime/faults/inject.h"
 #include "taskscope/tests/runtime/faults/support.h"
+#include "taskscope/tests/support/loopback.h"
 
 using namespace taskscope::runtime;
 using namespace std::chrono_literals;
@@ -31,30 +32,13 @@ using faults::must;
 using net::SocketAddress;
 using net::TcpListener;
 using net::TcpStream;
+using taskscope::tests::connected;
+using taskscope::tests::listen_on_loopback;
+using taskscope::tests::Pair;
+using taskscope::tests::read_to_end;
 
 namespace {
 
-TcpListener listen_on_loopback() { return must(TcpListener::bind(SocketAddress::loopback(0))); }
-
-struct Pair {
-  TcpStream client, server;
-};
-Task<Pair> connected() {
-  auto listener = listen_on_loopback();
-  const auto address = must(listener.local_address());
-  auto both = co_await join(TcpStream::connect(address), listener.accept());
-  co_return Pair{must(std::move(std::get<0>(both))), must(std::move(std::get<1>(both)))};
-}
-Task<std::string> read_to_end(TcpStream& stream) {
-  std::string all;
-  std::array<char, 4096> buffer{};
-  for (;;) {
-    const auto count = co_await stream.read(std::span<char>(buffer));
-    if (!count) co_return "error: " + count.error().message();
-    if (*count == 0) co_return all;
-    all.append(buffer.data(), *count);
-  }
-}
 Task<> echo(TcpStream stream) {
   std::array<char, 4096> buffer{};
   for (;;) {

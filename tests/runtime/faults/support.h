@@ -11,8 +11,11 @@
 
 #include "taskscope/runtime/result.h"
 #include "taskscope/runtime/runtime.h"
+#include "taskscope/tests/support/loopback.h"
 
 namespace faults {
+
+using taskscope::tests::must;
 
 #if defined(__has_feature)  // GCC is not used with sanitizers here
 inline constexpr bool kSanitized =
@@ -50,12 +53,6 @@ inline std::ptrdiff_t entries_of(const char* directory) {
 }
 inline std::ptrdiff_t threads() { return entries_of("/proc/self/task"); }
 inline std::ptrdiff_t descriptors() { return entries_of("/proc/self/fd"); }
-
-template <class T>
-T must(taskscope::runtime::Result<T, std::error_code> result) {
-  if (!result) throw std::system_error(result.error());
-  return std::move(*result);
-}
 
 template <class T>
 taskscope::runtime::Task<T> joined(taskscope::runtime::JoinHandle<T> handle) {

@@ -15,22 +15,20 @@
 #include "taskscope/runtime/net/tcp_stream.h"
 #include "taskscope/runtime/runtime.h"
 #include "taskscope/runtime/time/timeout.h"
+#include "taskscope/tests/support/loopback.h"
 
 using namespace taskscope::runtime;
 using namespace std::chrono_literals;
 using net::SocketAddress;
 using net::TcpListener;
 using net::TcpStream;
+using taskscope::tests::connected;
+using taskscope::tests::listen_on_loopback;
+using taskscope::tests::must;
+using taskscope::tests::Pair;
+using taskscope::tests::read_to_end;
 
 namespace {
-
-/// For tests: an error is a bug and ends the task.
-template <class T>
-T must(Result<T, std::error_code> result) {
-  if (!result) throw std::system_error(result.error());
-  return std::move(*result);
-}
-TcpListener listen_on_loopback() { return must(TcpListener::bind(SocketAddress::loopback(0))); }
 
 Task<> echo(TcpStream stream) {
   std::vector<char> buffer(4096);
@@ -47,25 +45,6 @@ Task<> serve(TcpListener listener) {
     if (!stream) break;
     spawn(echo(std::move(*stream))).detach();
   }
-}
-Task<std::string> read_to_end(TcpStream& stream) {
-  std::string all;
-  std::array<char, 512> buffer{};
-  for (;;) {
-    const auto count = co_await stream.read(std::span<char>(buffer));
-    if (!count) co_return "error: " + count.error().message();
-    if (*count == 0) co_return all;
-    all.append(buffer.data(), *count);
-  }
-}
-struct Pair {
-  TcpStream client, server;
-};
-Task<Pair> connected() {
-  auto listener = listen_on_loopback();
-  const auto address = must(listener.local_address());
-  auto both = co_await join(TcpStream::connect(address), listener.accept());
-  co_return Pair{must(std::move(std::get<0>(both))), must(std::move(std::get<1>(both)))};
 }
 
 Task<std::string> talk_to(SocketAddress address, std::string text) {
