@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 #include <unordered_map>
 
 #include "taskscope/console/panels/format.h"
@@ -76,9 +77,10 @@ std::vector<std::uint64_t> members_in_view(const session::Model& model, std::uin
 
 class SceneBuilder {
  public:
+  /// `coarser`: so many times the resolution that is expected to do.
   SceneBuilder(session::Model& model, const std::vector<TimelineRow>& rows,
-               const SceneOptions& options)
-      : model_(model), rows_(rows), options_(options) {}
+               const SceneOptions& options, float coarser)
+      : model_(model), rows_(rows), options_(options), coarser_(coarser) {}
 
   TimelineScene build() {
     choose_resolution();
@@ -119,9 +121,10 @@ class SceneBuilder {
       if (row.kind == RowKind::Section || row.kind == RowKind::More) continue;
       if (in_sight(row)) ++drawn;
     }
-    // The model may give two pieces for each resolved width, and a task's piece three boxes.
+    // The model may give two pieces for each resolved width, and a task's piece three boxes; most
+    // scenes have fewer.
     const float most = options_.width_px * 4 * static_cast<float>(std::max<std::size_t>(drawn, 1));
-    scene_.resolution_px = std::max(3.0f, most / static_cast<float>(options_.budget));
+    scene_.resolution_px = std::max(3.0f, most / static_cast<float>(options_.budget)) * coarser_;
     resolution_ns_ = std::max<std::int64_t>(
         1, static_cast<std::int64_t>(static_cast<double>(options_.view.length()) *
                                      static_cast<double>(scene_.resolution_px) /
@@ -456,14 +459,7 @@ class SceneBuilder {
     }
   }
 
-  void add_gap(std::uint32_t index, const session::Gap& gap) {
-    const std::int64_t from = model_.clock().ns(gap.from), to = model_.clock().ns(gap.to);
-    if (to < options_.view.from_ns || from > options_.view.to_ns) return;
-    const std::uint32_t item = add_item({.from_ns = from,
-                                         .to_ns = to,
-                                         .lane = rows_[index].lane,
-                                         .cause = gap.cause,
-                                         .lost = gap.events});
+  void add_gap(std::uint32_t index, const TimelineItem& gap) {
     // Never narrower than can be seen.
     TimelineBox box{.y_px = rows_[index].y_px + px(1),
                     .height_px = rows_[index].height_px - px(2),
@@ -471,37 +467,50 @@ class SceneBuilder {
                     .hatched = true,
                     .kind = BoxKind::Gap,
                     .row = index,
-                    .item = item};
+                    .item = add_item(gap)};
     const std::size_t before = scene_.boxes.size();
-    add_box(from, to, box);
+    add_box(gap.from_ns, gap.to_ns, box);
     if (scene_.boxes.size() > before) {
       scene_.boxes.back().width_px = std::max(scene_.boxes.back().width_px, px(3));
     }
   }
 
-  void add_gaps(std::uint32_t index) {
-    const TimelineRow& row = rows_[index];
-    if (row.kind == RowKind::Section || row.kind == RowKind::More) return;
-    for (const session::Gap& gap : model_.gaps()) add_gap(index, gap);
-    if (row.kind != RowKind::Worker) return;
-    const auto& gaps = model_.lanes()[row.lane]->gaps;
-    const std::uint64_t from = model_.clock().ticks(options_.view.from_ns);
+  /// Gaps closer than the resolution are one hatch, which tells of all that was lost there.
+  void add_gaps(std::uint32_t index, std::span<const session::Gap> gaps) {
+    const session::Clock& clock = model_.clock();
+    const std::uint64_t from = clock.ticks(options_.view.from_ns);
     auto at = std::lower_bound(
         gaps.begin(), gaps.end(), from,
         [](const session::Gap& gap, std::uint64_t ticks) { return gap.to < ticks; });
-    std::int64_t drawn_to = INT64_MIN;
-    for (; at != gaps.end(); ++at) {
-      if (model_.clock().ns(at->from) > options_.view.to_ns) break;
-      // Gaps closer than the resolution are one hatch.
-      if (model_.clock().ns(at->to) < drawn_to) continue;
-      add_gap(index, *at);
-      drawn_to = model_.clock().ns(at->to) + resolution_ns_;
+    std::optional<TimelineItem> hatch;
+    for (; at != gaps.end() && clock.ns(at->from) <= options_.view.to_ns; ++at) {
+      const std::int64_t to_ns = clock.ns(at->to);
+      if (hatch && clock.ns(at->from) - hatch->to_ns < resolution_ns_) {
+        hatch->to_ns = std::max(hatch->to_ns, to_ns);
+        hatch->lost += at->events;
+        continue;
+      }
+      if (hatch) add_gap(index, *hatch);
+      hatch = TimelineItem{.from_ns = clock.ns(at->from),
+                           .to_ns = to_ns,
+                           .lane = rows_[index].lane,
+                           .cause = at->cause,
+                           .lost = at->events};
     }
+    if (hatch) add_gap(index, *hatch);
+  }
+
+  void add_gaps(std::uint32_t index) {
+    const TimelineRow& row = rows_[index];
+    if (row.kind == RowKind::Section || row.kind == RowKind::More) return;
+    add_gaps(index, model_.gaps());
+    if (row.kind == RowKind::Worker) add_gaps(index, model_.lanes()[row.lane]->gaps);
   }
 
   session::Model& model_;
   const std::vector<TimelineRow>& rows_;
   const SceneOptions& options_;
+  float coarser_;
   TimelineScene scene_;
   std::int64_t resolution_ns_ = 1;
   std::vector<session::Slice> slices_;
@@ -662,7 +671,14 @@ TimelineScene timeline_scene(session::Model& model, const std::vector<TimelineRo
     }
   }
   if (!shown.empty()) model.show_tasks(shown);  // in one pass, not one for each lane
-  return SceneBuilder(model, rows, options).build();
+  for (float coarser = 1;;) {
+    TimelineScene scene = SceneBuilder(model, rows, options, coarser).build();
+    const float over =
+        static_cast<float>(scene.boxes.size()) / static_cast<float>(options.budget);
+    // A box for each lane that is left at this resolution can't be folded further.
+    if (over <= 1 || scene.resolution_px >= options.width_px) return scene;
+    coarser *= std::max(over, 1.1f);
+  }
 }
 
 std::vector<TimelineArrow> timeline_arrows(const session::Model& model,

@@ -92,6 +92,23 @@ TEST_CASE("timeline scene: zoomed out it folds, and stays within its budget") {
                     [](const TimelineItem& item) { return item.polls > 1; }));
 }
 
+TEST_CASE("timeline scene: pieces that lie closer than expected are drawn coarser") {
+  const auto session = synthetic_session({.workers = 8, .connections = 200});
+  TimelineState state;
+  state.expanded.insert(group_key(group_at(session->model(), synthetic::kConnectionSite)));
+  const TimeView view{0, 3'000'000'000};
+  const auto rows = rows_of(session->model(), state, view);
+  for (const std::size_t budget : {1000u, 1500u, 2000u, 3000u, 5000u, 8000u}) {
+    const TimelineScene scene =
+        timeline_scene(session->model(), rows,
+                       {.view = view, .width_px = 2000, .top_px = 0,
+                        .bottom_px = column_height(rows), .budget = budget});
+    CAPTURE(budget);
+    CHECK(scene.boxes.size() <= budget);
+    CHECK(scene.boxes.size() > budget / 3);
+  }
+}
+
 TEST_CASE("timeline scene: zoomed in, each poll is a box of its own, as long as it lasted") {
   auto session = synthetic_session();
   session::Model& model = session->model();
