@@ -32,23 +32,23 @@ bool MutexCore::lock_or_mark(std::uint64_t taken) noexcept {
 }
 
 bool MutexCore::Locking::start(task::PromiseBase& awaiting) noexcept {
-  return wait_in(core_.line_, awaiting, [this, &awaiting] {
+  return wait_in(core().line_, awaiting, [this, &awaiting] {
     const auto taken = held_by(awaiting.branch()->task->id, certain_);
-    granted_ = core_.lock_or_mark(taken);
-    if (granted_ && observe::wants(observe::Event::Resource))
-      core_.report_acquired(holder_in(taken));
-    return granted_;
+    const bool locked = core().lock_or_mark(taken);
+    if (locked && observe::wants(observe::Event::Resource))
+      core().report_acquired(holder_in(taken));
+    return locked;
   });
 }
 
 /// The lock may have come while nobody was suspended here; then the word names no task yet.
-bool MutexCore::Locking::granted_before() noexcept {
+bool MutexCore::Locking::granted_before(TaskId task) noexcept {
   if (!settled()) return false;
-  auto word = core_.word_.load(std::memory_order_relaxed);
-  const auto task = task::current_task_id();
+  auto& shared = core().word_;
+  auto word = shared.load(std::memory_order_relaxed);
   // Relaxed: we hold the lock, and only change its name tag.
-  while (!core_.word_.compare_exchange_weak(word, held_by(task, certain_) | (word & kWaiters),
-                                            std::memory_order_relaxed, std::memory_order_relaxed)) {
+  while (!shared.compare_exchange_weak(word, held_by(task, certain_) | (word & kWaiters),
+                                       std::memory_order_relaxed, std::memory_order_relaxed)) {
   }
   return true;
 }

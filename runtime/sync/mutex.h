@@ -19,7 +19,7 @@ namespace taskscope::runtime::sync {
 ///     bit 0  locked     bit 1  somebody is (or was) in line: release through the lock
 ///     bit 2  the guard can't move, so the holder is certain     from bit 3  the holder's TaskId
 /// While somebody is in line the mutex is never free: it passes from holder to holder.
-class MutexCore final : public Waitable {
+class MutexCore : public Waitable {
  public:
   MutexCore(const char* name, Site site) noexcept
       : Waitable(observe::ResourceKind::Mutex, "Mutex", site, name) {
@@ -27,9 +27,9 @@ class MutexCore final : public Waitable {
   }
   ~MutexCore() { leave(); }
 
-  [[nodiscard]] bool try_lock(bool certain) noexcept {
+  [[nodiscard]] bool try_lock(TaskId task, bool certain) noexcept {
     std::uint64_t expected = 0;
-    const auto taken = held_by(task::current_task_id(), certain);
+    const auto taken = held_by(task, certain);
     // Acquire: pairs with unlock's release; sees what the last holder wrote.
     if (!word_.compare_exchange_strong(expected, taken, std::memory_order_acquire,
                                        std::memory_order_relaxed))
@@ -55,10 +55,12 @@ class MutexCore final : public Waitable {
 
   class Locking : public WaitNode {
    public:
-    [[nodiscard]] bool await_ready() noexcept {
+    /// `task`: the one that awaits.
+    [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (waited()) [[unlikely]]
-        return granted_before();
-      return granted_ = core_.try_lock(certain_);
+        return granted_before(task.id);
+      // No grant to keep: await_resume comes next.
+      return core().try_lock(task.id, certain_);
     }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
@@ -67,21 +69,26 @@ class MutexCore final : public Waitable {
 
    protected:
     Locking(MutexCore& core, bool certain) noexcept
-        : WaitNode(core, observe::WaitOp::Lock), core_(core), certain_(certain) {}
+        : WaitNode(core, observe::WaitOp::Lock), certain_(certain) {}
     ~Locking() {
       if (is_open()) [[unlikely]]
         give_up();
+    }
+    [[nodiscard]] MutexCore& core() const noexcept { return static_cast<MutexCore&>(owner_); }
+    /// The lock is ours.
+    void settle() noexcept {
+      if (waited()) [[unlikely]]
+        static_cast<void>(take_grant());
     }
 
    private:
     friend MutexCore;
     [[nodiscard]] bool start(task::PromiseBase& awaiting) noexcept;
-    [[nodiscard]] bool granted_before() noexcept;
+    [[nodiscard]] bool granted_before(TaskId task) noexcept;
     void give_up() noexcept {
-      if (withdraw()) core_.unlock();
+      if (withdraw()) core().unlock();
     }
 
-    MutexCore& core_;
     const bool certain_;
   };
 
@@ -110,16 +117,16 @@ class MutexCore final : public Waitable {
 /// Watch    the holding task is always known; certain for Guard, a hint for OwnedGuard.
 /// Source   tokio::sync::Mutex. An OwnedGuard may move, but unlike tokio's keeps no mutex alive.
 template <class T = std::monostate>
-class Mutex {
+class Mutex final : MutexCore {
  public:
   explicit Mutex(Site site = Site::current())
     requires std::default_initializable<T>
-      : core_("", site) {}
+      : MutexCore("", site) {}
   explicit Mutex(T value, Site site = Site::current())
-      : core_("", site), value_(std::move(value)) {}
+      : MutexCore("", site), value_(std::move(value)) {}
   /// `name` is shown to watchers and must live for ever: a string literal.
   Mutex(T value, const char* name, Site site = Site::current())
-      : core_(name, site), value_(std::move(value)) {}
+      : MutexCore(name, site), value_(std::move(value)) {}
 
   /// Holds the lock. It can't move, so the task that holds it is the one that took it.
   class [[nodiscard]] Guard {
@@ -134,7 +141,7 @@ class Mutex {
     [[nodiscard]] T* operator->() const noexcept { return &mutex_->value_; }
     /// Unlocks before the guard dies.
     void unlock() noexcept {
-      if (mutex_ != nullptr) std::exchange(mutex_, nullptr)->core_.unlock();
+      if (mutex_ != nullptr) std::exchange(mutex_, nullptr)->unlock();
     }
 
    private:
@@ -161,7 +168,7 @@ class Mutex {
     [[nodiscard]] T& operator*() const noexcept { return mutex_->value_; }
     [[nodiscard]] T* operator->() const noexcept { return &mutex_->value_; }
     void unlock() noexcept {
-      if (mutex_ != nullptr) std::exchange(mutex_, nullptr)->core_.unlock();
+      if (mutex_ != nullptr) std::exchange(mutex_, nullptr)->unlock();
     }
 
    private:
@@ -174,15 +181,14 @@ class Mutex {
   class [[nodiscard]] Locking final : public MutexCore::Locking {
    public:
     [[nodiscard]] G await_resume() noexcept {
-      static_cast<void>(this->take_grant());  // nothing else ends the wait
-      return G(&mutex_);
+      this->settle();  // nothing but a grant ends the wait
+      return G(static_cast<Mutex*>(&this->core()));
     }
 
    private:
     friend Mutex;
     explicit Locking(Mutex& mutex) noexcept
-        : MutexCore::Locking(mutex.core_, std::is_same_v<G, Guard>), mutex_(mutex) {}
-    Mutex& mutex_;
+        : MutexCore::Locking(mutex, std::is_same_v<G, Guard>) {}
   };
 
   /// Waits for the lock; yields a Guard. An arm of select or timeout needs lock_owned.
@@ -190,9 +196,11 @@ class Mutex {
   /// Waits for the lock; yields an OwnedGuard.
   Locking<OwnedGuard> lock_owned() noexcept { return Locking<OwnedGuard>(*this); }
   /// Takes the lock if it is free, from any thread; else the guard is empty.
-  Guard try_lock() noexcept { return Guard(core_.try_lock(true) ? this : nullptr); }
+  Guard try_lock() noexcept {
+    return Guard(MutexCore::try_lock(task::current_task_id(), true) ? this : nullptr);
+  }
   OwnedGuard try_lock_owned() noexcept {
-    return OwnedGuard(core_.try_lock(false) ? this : nullptr);
+    return OwnedGuard(MutexCore::try_lock(task::current_task_id(), false) ? this : nullptr);
   }
   /// Waits for the lock with the calling thread, in the same line as tasks do.
   ///
@@ -206,10 +214,9 @@ class Mutex {
   [[nodiscard]] T& get_mut() noexcept { return value_; }
   [[nodiscard]] T into_inner() && { return std::move(value_); }
   /// What watchers know it by.
-  [[nodiscard]] task::Resource& resource() noexcept { return core_; }
+  [[nodiscard]] task::Resource& resource() noexcept { return *this; }
 
  private:
-  MutexCore core_;
   T value_{};
 };
 

@@ -116,8 +116,8 @@ class WaitNode : public task::FireWaiter {
   bool linked_ = false;  // locked
   observe::WaitOp op_;
   WaitList* list_ = nullptr;  // owner only
-  WaitNode* next_ = nullptr;  // these two: locked
-  WaitNode* previous_ = nullptr;
+  WaitNode* next_;  // these two: locked, and only while linked, as most awaits never are
+  WaitNode* previous_;
 };
 
 /// First in, first out. Every call wants the owner's lock held.

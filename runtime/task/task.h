@@ -132,6 +132,16 @@ concept MakesLeaf = requires(A&& a) {
   { std::forward<A>(a).awaiter() } -> LeafAwaitable;
 };
 
+/// The leaf's await_ready. One that keeps who used it asks for the task, lest it look it up.
+template <class Leaf>
+[[gnu::always_inline]] inline bool ready_for(Leaf& leaf, const Header& task) noexcept {
+  if constexpr (requires { leaf.await_ready(task); }) {
+    return leaf.await_ready(task);
+  } else {
+    return leaf.await_ready();
+  }
+}
+
 /// An await that was put off, as the poll's budget was used up: the worker begins it in a later
 /// poll. Made for that time only, so that an await in time pays no memory for it.
 class PutOff : public Waiter {
@@ -177,7 +187,7 @@ class Budgeted {
     } else {
       --task.budget;
     }
-    return leaf_.await_ready();
+    return ready_for(leaf_, task);
   }
   bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
     if (put_off() == nullptr) [[likely]]
@@ -199,7 +209,7 @@ class Budgeted {
       if (!woken) return false;
       Header& task = *promise_.branch()->task;
       if (task.budget != 0) --task.budget;
-      if (await_.leaf_.await_ready()) return true;
+      if (ready_for(await_.leaf_, task)) return true;
       return !await_.start(std::coroutine_handle<Promise>::from_promise(promise_));
     }
     void describe(observe::Wait& wait) const noexcept override { await_.leaf_.describe(wait); }

@@ -34,8 +34,8 @@ void require_may_block(const char* call);
 template <class Leaf>
 auto wait_on_thread(Leaf&& leaf, const char* call) -> decltype(leaf.await_resume()) {
   require_may_block(call);
-  if (!leaf.await_ready()) {
-    ThreadHeader header;
+  ThreadHeader header;
+  if (!ready_for(leaf, header)) {
     PromiseBase awaiting;  // of no coroutine: nobody resumes it
     awaiting.start_in(&header.root, nullptr);
     if (leaf.await_suspend(std::coroutine_handle<PromiseBase>::from_promise(awaiting))) {
