@@ -109,11 +109,11 @@ class ChannelCore : public Waitable {
   [[nodiscard]] std::size_t capacity() noexcept;
   [[nodiscard]] std::size_t length() noexcept;
   // Hints for watchers: publish nothing.
-  void used_by_sender() noexcept {
-    last_sender_.store(task::current_task_id(), std::memory_order_relaxed);
+  void used_by_sender(TaskId task = task::current_task_id()) noexcept {
+    last_sender_.store(task, std::memory_order_relaxed);
   }
-  void used_by_receiver() noexcept {
-    last_receiver_.store(task::current_task_id(), std::memory_order_relaxed);
+  void used_by_receiver(TaskId task = task::current_task_id()) noexcept {
+    last_receiver_.store(task, std::memory_order_relaxed);
   }
 
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),

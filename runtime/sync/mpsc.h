@@ -121,11 +121,11 @@ class Channel final : public ChannelCore {
 
   class [[nodiscard]] Sending final : public SendingBase {
    public:
-    [[nodiscard]] bool await_ready() noexcept {
+    [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (this->waited()) [[unlikely]]
         return this->settled();
       Channel& channel = this->channel_;
-      channel.used_by_sender();
+      channel.used_by_sender(task.id);
       channel.lock_.lock();
       if (channel.is_quiet_for_sender() && !channel.ring_.full()) [[likely]] {
         channel.ring_.push(std::move(*message_));
@@ -171,10 +171,10 @@ class Channel final : public ChannelCore {
 
   class [[nodiscard]] Reserving final : public SendingBase {
    public:
-    [[nodiscard]] bool await_ready() noexcept {
+    [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (this->waited()) [[unlikely]]
         return this->settled();
-      this->channel_.used_by_sender();
+      this->channel_.used_by_sender(task.id);
       const std::lock_guard guard(this->channel_.lock_);
       return this->reserve_now();
     }
@@ -218,11 +218,11 @@ class Channel final : public ChannelCore {
 
   class [[nodiscard]] Receiving final : public ReceivingBase {
    public:
-    [[nodiscard]] bool await_ready() noexcept {
+    [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (this->waited()) [[unlikely]]
         return this->settled();
       Channel& channel = this->channel_;
-      channel.used_by_receiver();
+      channel.used_by_receiver(task.id);
       // Where nothing seems to be, await_suspend looks again, under the lock that it takes anyway.
       if (channel.queued() == 0) return false;
       channel.lock_.lock();
@@ -268,11 +268,11 @@ class Channel final : public ChannelCore {
 
   class [[nodiscard]] ReceivingMany final : public ReceivingBase {
    public:
-    [[nodiscard]] bool await_ready() noexcept {
+    [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (this->waited()) [[unlikely]]
         return this->settled();
       if (out_.empty()) return true;
-      this->channel_.used_by_receiver();
+      this->channel_.used_by_receiver(task.id);
       return receive(false);
     }
     [[nodiscard]] std::size_t await_resume() noexcept {

@@ -32,8 +32,8 @@ class ChannelCore : public Waitable {
   void close() noexcept;
   [[nodiscard]] bool is_closed() noexcept;
   // A hint for watchers: publishes nothing.
-  void used_by_receiver() noexcept {
-    last_receiver_.store(task::current_task_id(), std::memory_order_relaxed);
+  void used_by_receiver(TaskId task = task::current_task_id()) noexcept {
+    last_receiver_.store(task, std::memory_order_relaxed);
   }
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
                 void* context) final;
@@ -111,10 +111,11 @@ class Channel final : public ChannelCore {
   class [[nodiscard]] Receiving final : public WaitNode {
    public:
     ~Receiving() { static_cast<void>(withdraw()); }
-    [[nodiscard]] bool await_ready() noexcept {
+    /// `task`: the one that awaits.
+    [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (waited()) [[unlikely]]
         return settled();
-      channel_.used_by_receiver();
+      channel_.used_by_receiver(task.id);
       const std::lock_guard guard(channel_.lock_);
       return channel_.take(message_) || channel_.settled();
     }
