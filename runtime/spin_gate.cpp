@@ -16,9 +16,8 @@ std::uint32_t available_processors() noexcept {
 
 bool SpinGate::has_other_cores() noexcept { return available_processors() > 1; }
 
-void SpinGate::missed() noexcept {
+void SpinGate::look_back() noexcept {
   constexpr std::uint32_t kPatience = 4, kLongestRest = 64, kRestFromOthers = 256;
-  ++misses_;
   if (misses_ > kPatience) rests_ = std::min(misses_ - kPatience, kLongestRest);
   rusage usage{};
   if (::getrusage(RUSAGE_THREAD, &usage) != 0 || usage.ru_nivcsw == preemptions_) return;
