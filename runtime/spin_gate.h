@@ -35,8 +35,8 @@ class SpinGate {  // the owning thread only
 
   std::uint32_t misses_ = 0;  // in a row
   std::uint32_t finds_ = 0;
-  std::uint32_t rests_ = 0;   // times not to look
-  long preemptions_ = -1;     // as counted last; -1: never
+  std::uint32_t rests_ = 0;  // times not to look
+  long preemptions_ = -1;    // as counted last; -1: never
   bool has_cores_ = has_other_cores();
   static bool has_other_cores() noexcept;
 };

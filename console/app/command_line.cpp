@@ -73,7 +73,8 @@ the signal's number when a signal ended it, or 3 when it can't be started or rec
 )"},
     {"stats", R"(taskscope stats TARGET|FILE [--json] [--set NAME=VALUE]...
 
-Tells about tasks, workers, resources, findings and losses. A live process is watched for 1 s.
+Tells about tasks, workers, resources, findings and losses. A live process is watched for 1 s, and
+up to 10 s longer where the first walk over its tasks takes that long.
 
 --set changes a threshold of the findings, such as --set blocking-poll=25ms:
     blocking-poll      a poll blocks when it takes longer (10ms)
@@ -93,7 +94,8 @@ Tells about tasks, workers, resources, findings and losses. A live process is wa
 --json prints one object, with these keys always there:
     process    pid, name, command_line, executable, build_id, host, taskscope_version
     span       from, to (UTC, RFC 3339), duration_ns
-    tasks      spawned, finished, live, polls, wakes, self_wakes (recorded since the attach),
+    tasks      spawned, finished, live, walked (false: no walk over the living has come, and those
+               spawned before are missing), polls, wakes, self_wakes (recorded since the attach),
                by_state {waiting, scheduled, polling}, outcomes {done, cancelled, exception},
                by_call_site [{where, function, kind, live, finished, polls, wakes, busy_ns,
                scheduled_ns, max_poll_ns, p50_poll_ns, p99_poll_ns, p99_scheduled_ns}],

@@ -673,8 +673,7 @@ TimelineScene timeline_scene(session::Model& model, const std::vector<TimelineRo
   if (!shown.empty()) model.show_tasks(shown);  // in one pass, not one for each lane
   for (float coarser = 1;;) {
     TimelineScene scene = SceneBuilder(model, rows, options, coarser).build();
-    const float over =
-        static_cast<float>(scene.boxes.size()) / static_cast<float>(options.budget);
+    const float over = static_cast<float>(scene.boxes.size()) / static_cast<float>(options.budget);
     // A box for each lane that is left at this resolution can't be folded further.
     if (over <= 1 || scene.resolution_px >= options.width_px) return scene;
     coarser *= std::max(over, 1.1f);

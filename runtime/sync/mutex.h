@@ -187,8 +187,7 @@ class Mutex final : MutexCore {
 
    private:
     friend Mutex;
-    explicit Locking(Mutex& mutex) noexcept
-        : MutexCore::Locking(mutex, std::is_same_v<G, Guard>) {}
+    explicit Locking(Mutex& mutex) noexcept : MutexCore::Locking(mutex, std::is_same_v<G, Guard>) {}
   };
 
   /// Waits for the lock; yields a Guard. An arm of select or timeout needs lock_owned.

@@ -116,7 +116,7 @@ class WaitNode : public task::FireWaiter {
   bool linked_ = false;  // locked
   observe::WaitOp op_;
   WaitList* list_ = nullptr;  // owner only
-  WaitNode* next_;  // these two: locked, and only while linked, as most awaits never are
+  WaitNode* next_;            // these two: locked, and only while linked, as most awaits never are
   WaitNode* previous_;
 };
 

@@ -1,6 +1,7 @@
 /// What the windowless commands share.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,13 +14,16 @@
 
 namespace taskscope::console::app::commands {
 
+constexpr std::chrono::seconds kWalkLimit{10};  ///< a million tasks take one or two
+constexpr std::chrono::milliseconds kTurn{20};
+
 /// "taskscope NAME: SENTENCE." on stderr; returns kExitUnusable.
 int fail(std::string_view command, std::string_view sentence);
 int fail(std::string_view command, const source::Failure& failure);
 int fail(std::string_view command, const protocol::Error& error);
 
-/// Opens a target or file and reads a file to its end, or a live process for a while; null after
-/// having said why not.
+/// Opens a target or file and reads a file to its end, or a live process for a while and until the
+/// first walk over its tasks has come, at most kWalkLimit; null after having said why not.
 /// `watch` is called as by Session::after_each_chunk.
 std::unique_ptr<session::Session> open_session(
     std::string_view command, const std::string& target, const session::Limits& limits = {},

@@ -14,9 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kWalkLimit{10};  // a million tasks take one or two
 constexpr std::chrono::milliseconds kOneTaskLimit{1000};
-constexpr std::chrono::milliseconds kTurn{20};
 constexpr std::chrono::milliseconds kBlockingLimit{200};  // until a poll that blocks is looked into
 constexpr std::chrono::milliseconds kNamesLimit{3000};
 constexpr std::size_t kNamedTasks = 12;

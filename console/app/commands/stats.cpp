@@ -121,6 +121,7 @@ void write_tasks(JsonWriter& json, const Model& model) {
   json.key("tasks").object();
   json.member("spawned", totals.spawned).member("finished", totals.finished);
   json.member("live", model.tasks().live());
+  json.member("walked", model.snapshots_completed() != 0);
   json.member("polls", totals.polls_ended).member("wakes", totals.wakes);
   json.member("self_wakes", totals.self_wakes);
   json.key("by_state").object();
@@ -306,6 +307,9 @@ std::string stats_text(const Model& model, const analysis::Diagnosis& diagnosis)
   text +=
       "span " + duration_words(span) + " from " + utc_text(clock.wall_ns(model.begin_ns())) + "\n";
   if (model.ended() && model.dead()) text += "the link broke: " + model.end_reason() + "\n";
+
+  if (model.snapshots_completed() == 0)
+    text += "the walk over the living tasks has not come: those spawned before are missing\n";
 
   const TaskSums sums(model);
   const auto& totals = model.totals();

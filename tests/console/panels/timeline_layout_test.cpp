@@ -99,10 +99,12 @@ TEST_CASE("timeline scene: pieces that lie closer than expected are drawn coarse
   const TimeView view{0, 3'000'000'000};
   const auto rows = rows_of(session->model(), state, view);
   for (const std::size_t budget : {1000u, 1500u, 2000u, 3000u, 5000u, 8000u}) {
-    const TimelineScene scene =
-        timeline_scene(session->model(), rows,
-                       {.view = view, .width_px = 2000, .top_px = 0,
-                        .bottom_px = column_height(rows), .budget = budget});
+    const TimelineScene scene = timeline_scene(session->model(), rows,
+                                               {.view = view,
+                                                .width_px = 2000,
+                                                .top_px = 0,
+                                                .bottom_px = column_height(rows),
+                                                .budget = budget});
     CAPTURE(budget);
     CHECK(scene.boxes.size() <= budget);
     CHECK(scene.boxes.size() > budget / 3);

@@ -117,6 +117,7 @@ TEST_CASE("stats --json is the documented object with the session's numbers") {
   CHECK(tasks["spawned"].number() == 2);
   CHECK(tasks["finished"].number() == 1);
   CHECK(tasks["live"].number() == 2);
+  CHECK(std::get<bool>(tasks["walked"].value));
   CHECK(tasks["polls"].number() == 3);
   CHECK(tasks["wakes"].number() == 2);
   CHECK(tasks["by_state"]["waiting"].number() == 1);
@@ -159,6 +160,24 @@ TEST_CASE("stats for people names the process, the busiest call site and the los
   for (const auto* part : {"small (pid 4711)", "/src/server.cpp:10", "worker-one", "mutex \"jobs\"",
                            "blocking-poll (suspect)", "lost    5 events"})
     CHECK(contains(ran.out, part));
+}
+
+TEST_CASE("stats says so where the walk over the living is missing") {
+  const Folder folder;
+  const auto path = folder / "no_walk.taskscope";
+  auto writer = protocol::TraceWriter::create(path);
+  REQUIRE(writer);
+  for (const auto& update : tests::small_session())
+    if (!std::holds_alternative<protocol::Snapshot>(update)) REQUIRE(writer->append(update));
+  REQUIRE(writer->finish());
+  const auto whole = run_line(folder, {"stats", recording(folder)});
+  CHECK_FALSE(contains(whole.out, "has not come"));
+  const auto ran = run_line(folder, {"stats", path});
+  CHECK(ran.status == kExitGood);
+  CHECK(contains(ran.out, "the walk over the living tasks has not come"));
+  const auto json = parse_json(run_line(folder, {"stats", path, "--json"}).out);
+  REQUIRE(json);
+  CHECK_FALSE(std::get<bool>((*json)["tasks"]["walked"].value));
 }
 
 TEST_CASE("stacks groups what waits alike, and tells of one task why it does not run") {
