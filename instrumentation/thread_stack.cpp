@@ -300,8 +300,8 @@ std::uint64_t ThreadStacks::waits(std::int32_t tid) {
   const std::string status = read_thread_file(tid, "status");
   constexpr std::string_view kName = "\nvoluntary_ctxt_switches:";
   const auto at = status.find(kName);
-  return at == std::string::npos ? 0
-                                 : std::strtoull(status.c_str() + at + kName.size(), nullptr, 10);
+  if (at == std::string::npos) return 0;
+  return std::strtoull(status.c_str() + at + kName.size(), nullptr, 10) + 1;
 }
 
 bool ThreadStacks::copy_running(std::int32_t tid, std::uint64_t waits_before, ThreadStack& to,

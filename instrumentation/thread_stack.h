@@ -37,7 +37,8 @@ class ThreadStacks {
   /// Waits a bounded time, some milliseconds, for the thread's answer. A thread that runs is sent
   /// at most `signals`, and none if it has waited since waits() gave `waits`.
   ThreadStack read(std::int32_t tid, int signals, std::uint64_t waits);
-  /// How often the thread has given up its processor to wait; 0: there is no such thread.
+  /// Counts how often the thread has given up its processor to wait, from 1, as it may never have;
+  /// 0: there is no such thread.
   [[nodiscard]] static std::uint64_t waits(std::int32_t tid);
   [[nodiscard]] CodeMap& code() noexcept { return code_; }
 

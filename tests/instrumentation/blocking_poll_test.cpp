@@ -141,7 +141,11 @@ TEST_CASE("blocking poll: with every worker blocked all are seen, and all others
   Console console(engine.socket_path());
   console.attach();
   console.say(protocol::RequestSnapshot{.waits = true, .stacks = true});
-  REQUIRE(console.read_until([&] { return tasks_with_stacks(console) == ids; }));
+  const bool all_seen = console.read_until([&] { return tasks_with_stacks(console) == ids; });
+  for (const auto& stack : console.all<protocol::NativeStack>())
+    UNSCOPED_INFO("task " << stack.task << ": " << stack.frames.size() << " frames; "
+                          << stack.problem);
+  REQUIRE(all_seen);
   const auto walked = [&] {
     std::size_t with_stacks = 0;
     for (const auto& piece : console.all<protocol::Snapshot>())

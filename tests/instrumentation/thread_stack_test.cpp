@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstdio>
 #include <functional>
+#include <limits>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -371,4 +372,11 @@ TEST_CASE("thread stack: in a forked child the signal does no harm") {
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 7);
+}
+
+TEST_CASE("thread stack: a thread that has never waited is told from one that is not there") {
+  const Blocked computes(&compute_in_a_loop);
+  CHECK(ThreadStacks::waits(computes.block.tid.load()) != 0);
+  CHECK(ThreadStacks::waits(0) == 0);
+  CHECK(ThreadStacks::waits(std::numeric_limits<std::int32_t>::max()) == 0);
 }

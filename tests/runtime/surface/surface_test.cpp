@@ -374,7 +374,7 @@ TEST_CASE("surface: every awaitable of the headers was counted") {
     std::stringstream text;
     text << file.rdbuf();
     const std::string source = text.str();
-    constexpr std::string_view kDeclaration = "bool await_ready()";
+    constexpr std::string_view kDeclaration = "bool await_ready(";
     for (auto at = source.find(kDeclaration); at != std::string::npos;
          at = source.find(kDeclaration, at + 1))
       ++found[std::filesystem::relative(entry.path(), room).generic_string()];
