@@ -29,7 +29,7 @@ struct WorkerMetrics {
   /// Not asleep: polling, and looking for work, timers and I/O.
   std::chrono::nanoseconds total_busy_duration{0};
   std::uint64_t local_schedule_count = 0;  ///< spawned, woken or yielding on this worker
-  std::uint64_t overflow_count = 0;        ///< how often half of its full queue was moved
+  std::uint64_t overflow_count = 0;        ///< how often a part of its full queue was moved
   std::uint32_t local_queue_depth = 0;     ///< with the LIFO slot
 
   // --- not tokio's

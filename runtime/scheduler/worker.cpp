@@ -223,7 +223,7 @@ void Worker::push_back(task::Header* task) noexcept {
   }
 }
 
-/// Half of a full queue, and the task that did not fit, go where every worker finds them.
+/// A part of a full queue, and the task that did not fit, go where every worker finds them.
 void Worker::overflow(task::Header* task) noexcept {
   overflows.add();
   task::Header* first = nullptr;
@@ -239,7 +239,7 @@ void Worker::overflow(task::Header* task) noexcept {
     last = item;
     ++count;
   };
-  while (count < kQueueCapacity / 2) {
+  while (count < kBatch) {
     task::Header* item = pop();
     if (item == nullptr) break;
     append(item);
@@ -275,7 +275,7 @@ task::Header* Worker::next_task() {
   if (task::Header* task = pop()) return task;
   if (scheduler_.injection_.size() == 0) return nullptr;
   const std::size_t share = scheduler_.injection_.size() / scheduler_.workers_.size() + 1;
-  return take_injected(std::min(share, kQueueCapacity / 2));
+  return take_injected(std::min(share, kBatch));
 }
 
 /// At its intervals: what would starve if the worker's own queue never ended.
@@ -342,7 +342,7 @@ bool Worker::root_is_over() const noexcept {
 }
 
 task::Header* Worker::steal_from(Worker& victim) {
-  std::array<task::Header*, kQueueCapacity / 2> stolen;
+  std::array<task::Header*, kBatch> stolen;
   const std::size_t count = victim.queue_.steal(stolen.data(), stolen.size());
   if (count == 0) return nullptr;
   carried_after_ = kNotCarried;  // as in take_injected

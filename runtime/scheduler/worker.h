@@ -28,7 +28,10 @@ using metrics::Counter;
 
 class Worker {
  public:
-  static constexpr std::size_t kQueueCapacity = 256;
+  /// What does not fit is shared by all, and a task that went to another core costs several cache
+  /// misses; so there is room for all the runnable tasks of most programs.
+  static constexpr std::size_t kQueueCapacity = 1024;
+  static constexpr std::size_t kBatch = 128;  ///< at most so many tasks change queues at once
   using Queue = LocalQueue<task::Header, kQueueCapacity>;
 
   Worker(Scheduler& scheduler, std::uint32_t index, observe::WorkerId id, std::uint32_t workers);

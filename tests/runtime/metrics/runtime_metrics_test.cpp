@@ -236,10 +236,10 @@ TEST_CASE("metrics: a worker that spawns more than its queue holds counts each t
     co_return handle.metrics();
   };
   const auto metrics = on_worker(runtime, spawn_all(runtime.handle()));
-  // The last one is in the LIFO slot. The others went to the queue: when one finds it full, half of
-  // the queue and that one move on, and as many fit again.
+  // The last one is in the LIFO slot. The others went to the queue: when one finds it full, a batch
+  // and that one move on, and as many fit again.
   constexpr std::uint64_t kCapacity = scheduler::Worker::kQueueCapacity;
-  constexpr std::uint64_t kMoved = kCapacity / 2 + 1;
+  constexpr std::uint64_t kMoved = scheduler::Worker::kBatch + 1;
   constexpr std::uint64_t kOverflows = (kSpawned - 1 - (kCapacity + 1)) / kMoved + 1;
   CHECK(metrics.workers[0].overflow_count == kOverflows);
   CHECK(metrics.global_queue_depth == kOverflows * kMoved);
@@ -582,8 +582,9 @@ TEST_CASE("metrics: each of tokio's has its name here, and moves") {
   for (std::size_t i = 0; i < 2; ++i)
     while (runtime.metrics().workers[i].noop_count == 0) std::this_thread::yield();
 
-  // Both workers are held, one of them with a thousand children; then the other one steals.
-  constexpr int kChildren = 1000;
+  // Both workers are held, one of them with more children than its queue holds; then the other
+  // one steals.
+  constexpr int kChildren = 2 * scheduler::Worker::kQueueCapacity;
   Gate together, release_thief;
   Tally spawned, done;
   auto thief = runtime.spawn([](Gate& in, Gate& until) -> Task<void> {
