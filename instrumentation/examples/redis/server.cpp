@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <new>
 #include <string>
 
 #include "taskscope/runtime/runtime.h"
@@ -145,14 +146,21 @@ Task<void> Server::accept_all(net::TcpListener listener) {
       if (out_of_resources(accepted.error())) co_await time::sleep(10ms);
       continue;
     }
-    const auto peer = accepted->peer_address();
-    std::string peer_name = peer ? peer->to_string() : std::string("gone");
-    task::Builder()
-        .name("connection")
-        .field("id", std::to_string(id))
-        .field("peer", std::move(peer_name))
-        .spawn(serve(std::move(accepted).value(), std::move(slot), id))
-        .detach();
+    bool is_served = false;
+    try {
+      const auto peer = accepted->peer_address();
+      std::string peer_name = peer ? peer->to_string() : std::string("gone");
+      task::Builder()
+          .name("connection")
+          .field("id", std::to_string(id))
+          .field("peer", std::move(peer_name))
+          .spawn(serve(std::move(accepted).value(), std::move(slot), id))
+          .detach();
+      is_served = true;
+    } catch (const std::bad_alloc&) {
+      // This client is turned away; the next ones may find memory.
+    }
+    if (!is_served) co_await time::sleep(10ms);
   }
 }
 
