@@ -77,13 +77,13 @@ std::vector<std::uint64_t> members_in_view(const session::Model& model, std::uin
 
 class SceneBuilder {
  public:
-  /// `coarser`: so many times the resolution that is expected to do.
   SceneBuilder(session::Model& model, const std::vector<TimelineRow>& rows,
-               const SceneOptions& options, float coarser)
-      : model_(model), rows_(rows), options_(options), coarser_(coarser) {}
+               const SceneOptions& options)
+      : model_(model), rows_(rows), options_(options) {}
 
-  TimelineScene build() {
-    choose_resolution();
+  /// Once. `coarser`: so many times the resolution that is expected to do.
+  TimelineScene build(float coarser) {
+    choose_resolution(coarser);
     bool groups_in_sight = false;
     for (std::uint32_t i = 0; i < rows_.size(); ++i) {
       groups_in_sight = groups_in_sight || (rows_[i].kind == RowKind::Group && in_sight(rows_[i]));
@@ -115,7 +115,7 @@ class SceneBuilder {
     return options_.view.x(ns, static_cast<double>(options_.width_px));
   }
 
-  void choose_resolution() {
+  void choose_resolution(float coarser) {
     std::size_t drawn = 0;
     for (const TimelineRow& row : rows_) {
       if (row.kind == RowKind::Section || row.kind == RowKind::More) continue;
@@ -124,7 +124,7 @@ class SceneBuilder {
     // The model may give two pieces for each resolved width, and a task's piece three boxes; most
     // scenes have fewer.
     const float most = options_.width_px * 4 * static_cast<float>(std::max<std::size_t>(drawn, 1));
-    scene_.resolution_px = std::max(3.0f, most / static_cast<float>(options_.budget)) * coarser_;
+    scene_.resolution_px = std::max(3.0f, most / static_cast<float>(options_.budget)) * coarser;
     resolution_ns_ = std::max<std::int64_t>(
         1, static_cast<std::int64_t>(static_cast<double>(options_.view.length()) *
                                      static_cast<double>(scene_.resolution_px) /
@@ -510,7 +510,6 @@ class SceneBuilder {
   session::Model& model_;
   const std::vector<TimelineRow>& rows_;
   const SceneOptions& options_;
-  float coarser_;
   TimelineScene scene_;
   std::int64_t resolution_ns_ = 1;
   std::vector<session::Slice> slices_;
@@ -672,7 +671,7 @@ TimelineScene timeline_scene(session::Model& model, const std::vector<TimelineRo
   }
   if (!shown.empty()) model.show_tasks(shown);  // in one pass, not one for each lane
   for (float coarser = 1;;) {
-    TimelineScene scene = SceneBuilder(model, rows, options, coarser).build();
+    TimelineScene scene = SceneBuilder(model, rows, options).build(coarser);
     const float over = static_cast<float>(scene.boxes.size()) / static_cast<float>(options.budget);
     // A box for each lane that is left at this resolution can't be folded further.
     if (over <= 1 || scene.resolution_px >= options.width_px) return scene;

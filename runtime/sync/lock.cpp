@@ -1,19 +1,16 @@
 #include "taskscope/runtime/sync/lock.h"
 
-#include <algorithm>
-
 namespace taskscope::runtime::sync {
 
 namespace {
-/// Between two looks, in pauses: twice as many each time. Who takes and leaves the lock over and
-/// over, as a sender does that has much to send, loses its cache line with every look of others.
-constexpr int kLongestPause = 128;
+/// With 1 pause after the first, then twice as many each time. Who takes and leaves the lock over
+/// and over, as a sender does that has much to send, loses its cache line with every look of
+/// others.
 constexpr int kLooks = 8;
 constexpr int kTurns = 32;  // then the holder was preempted: it may want this core
 }  // namespace
 
 void Lock::lock_slowly() noexcept {
-  int pauses = 1;
   for (int looks = 0;; ++looks) {
     // Relaxed: only a hint that the exchange may succeed. Acquire: as in lock().
     if (state_.load(std::memory_order_relaxed) == kFree &&
@@ -21,8 +18,7 @@ void Lock::lock_slowly() noexcept {
       return;
     }
     if (looks < spins(kLooks)) {
-      for (int i = 0; i < spins(pauses); ++i) spin_pause();
-      pauses = std::min(2 * pauses, kLongestPause);
+      for (int i = 0; i < spins(1 << looks); ++i) spin_pause();
     } else if (looks < spins(kLooks) + kTurns) {
       yield_thread();
     } else {

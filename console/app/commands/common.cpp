@@ -19,16 +19,6 @@ std::size_t width_of(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-/// What lives is known once the first walk has come; a busy machine may take longer for it than the
-/// sample lasts.
-void wait_for_walk(session::Session& session) {
-  const auto& model = session.model();
-  const auto end = std::chrono::steady_clock::now() + kWalkLimit;
-  while (model.snapshots_completed() == 0 && !model.ended() &&
-         std::chrono::steady_clock::now() < end)
-    session.pump_to_end(kTurn);
-}
-
 }  // namespace
 
 int fail(std::string_view command, std::string_view sentence) {
@@ -55,9 +45,21 @@ std::unique_ptr<session::Session> open_session(std::string_view command, const s
   if (watch) session->after_each_chunk(std::move(watch));
   const bool live = session->source().live();
   session->pump_to_end(live ? kLiveSample : std::chrono::milliseconds(kWholeFile));
-  if (live) wait_for_walk(*session);
+  // What lives is known once the first walk has come; a busy machine may take longer for it than
+  // the sample lasts.
+  if (live) static_cast<void>(wait_for_walk(*session, 0));
   session->model().flush();
   return session;
+}
+
+bool wait_for_walk(session::Session& session, std::uint64_t before) {
+  const auto& model = session.model();
+  const auto end = std::chrono::steady_clock::now() + kWalkLimit;
+  while (model.snapshots_completed() <= before && !model.ended() &&
+         std::chrono::steady_clock::now() < end)
+    session.pump_to_end(kTurn);
+  session.model().flush();
+  return model.snapshots_completed() > before;
 }
 
 bool print(std::string_view text) {

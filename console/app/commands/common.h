@@ -29,6 +29,10 @@ std::unique_ptr<session::Session> open_session(
     std::string_view command, const std::string& target, const session::Limits& limits = {},
     std::function<void(const session::Model&)> watch = {});
 
+/// Reads until more than `before` walks over the tasks have come, at most kWalkLimit; false: none
+/// more has.
+bool wait_for_walk(session::Session& session, std::uint64_t before);
+
 /// Everything to stdout at once; false when that failed (the reader of a pipe has gone).
 bool print(std::string_view text);
 

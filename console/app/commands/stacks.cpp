@@ -21,14 +21,9 @@ constexpr std::size_t kNamedTasks = 12;
 
 /// Asks the target for all stacks and waits until the walk is complete.
 bool take_stacks(session::Session& session) {
-  const auto& model = session.model();
-  const auto before = model.snapshots_completed();
+  const auto before = session.model().snapshots_completed();
   session.request_snapshot(true);
-  const auto end = Clock::now() + kWalkLimit;
-  while (model.snapshots_completed() == before && !model.ended() && Clock::now() < end)
-    session.pump_to_end(kTurn);
-  session.model().flush();
-  return model.snapshots_completed() != before;
+  return wait_for_walk(session, before);
 }
 
 /// Asks for one task. A task that runs has no stack to send, so this does not wait for long.

@@ -18,10 +18,13 @@ std::vector<TimelineRow> rows_of(const session::Model& model, const TimelineStat
 }
 
 TimelineScene scene_of(session::Model& model, const std::vector<TimelineRow>& rows, TimeView view,
-                       float width_px = 1000) {
-  return timeline_scene(
-      model, rows,
-      {.view = view, .width_px = width_px, .top_px = 0, .bottom_px = column_height(rows)});
+                       float width_px = 1000, std::size_t budget = kBoxBudget) {
+  return timeline_scene(model, rows,
+                        {.view = view,
+                         .width_px = width_px,
+                         .top_px = 0,
+                         .bottom_px = column_height(rows),
+                         .budget = budget});
 }
 
 std::uint32_t group_at(const session::Model& model, std::uint32_t site) {
@@ -30,6 +33,13 @@ std::uint32_t group_at(const session::Model& model, std::uint32_t site) {
     if (groups[i].site == site) return i;
   }
   return session::kNone;
+}
+
+/// With the group of connections open.
+std::vector<TimelineRow> rows_with_connections(session::Model& model, TimeView view) {
+  TimelineState state;
+  state.expanded.insert(group_key(group_at(model, synthetic::kConnectionSite)));
+  return rows_of(model, state, view);
 }
 
 std::size_t count(const std::vector<TimelineRow>& rows, RowKind kind) {
@@ -81,10 +91,8 @@ TEST_CASE("timeline rows: the selected task has a row of its own at the top") {
 
 TEST_CASE("timeline scene: zoomed out it folds, and stays within its budget") {
   const auto session = synthetic_session({.workers = 8, .connections = 200});
-  TimelineState state;
-  state.expanded.insert(group_key(group_at(session->model(), synthetic::kConnectionSite)));
   const TimeView view{0, 3'000'000'000};
-  const auto rows = rows_of(session->model(), state, view);
+  const auto rows = rows_with_connections(session->model(), view);
   const TimelineScene scene = scene_of(session->model(), rows, view, 2000);
   CHECK(scene.boxes.size() <= kBoxBudget);
   CHECK(scene.boxes.size() > 1000);
@@ -94,17 +102,10 @@ TEST_CASE("timeline scene: zoomed out it folds, and stays within its budget") {
 
 TEST_CASE("timeline scene: pieces that lie closer than expected are drawn coarser") {
   const auto session = synthetic_session({.workers = 8, .connections = 200});
-  TimelineState state;
-  state.expanded.insert(group_key(group_at(session->model(), synthetic::kConnectionSite)));
   const TimeView view{0, 3'000'000'000};
-  const auto rows = rows_of(session->model(), state, view);
+  const auto rows = rows_with_connections(session->model(), view);
   for (const std::size_t budget : {1000u, 1500u, 2000u, 3000u, 5000u, 8000u}) {
-    const TimelineScene scene = timeline_scene(session->model(), rows,
-                                               {.view = view,
-                                                .width_px = 2000,
-                                                .top_px = 0,
-                                                .bottom_px = column_height(rows),
-                                                .budget = budget});
+    const TimelineScene scene = scene_of(session->model(), rows, view, 2000, budget);
     CAPTURE(budget);
     CHECK(scene.boxes.size() <= budget);
     CHECK(scene.boxes.size() > budget / 3);

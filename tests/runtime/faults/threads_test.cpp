@@ -8,19 +8,19 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cerrno>
-#include <condition_variable>
-#include <mutex>
 #include <string>
 #include <system_error>
 
 #include "taskscope/runtime/runtime.h"
 #include "taskscope/tests/runtime/faults/inject.h"
 #include "taskscope/tests/runtime/faults/support.h"
+#include "taskscope/tests/support/gate.h"
 
 using namespace taskscope::runtime;
 using faults::Call;
 using faults::Failing;
 using faults::Tracked;
+using taskscope::tests::Gate;
 
 namespace {
 
@@ -36,30 +36,6 @@ std::error_code error_of(Attempt attempt) {
   }
   return {};
 }
-
-class Gate {
- public:
-  void pass() {
-    std::unique_lock lock(mutex_);
-    inside_ = true;
-    changed_.notify_all();
-    changed_.wait(lock, [&] { return open_; });
-  }
-  void await_inside() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return inside_; });
-  }
-  void open() {
-    const std::lock_guard lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool inside_ = false, open_ = false;
-};
 
 }  // namespace
 
@@ -140,7 +116,7 @@ TEST_CASE("threads: with one at work, a call that gets none of its own waits for
   Gate gate;  // outlives who is inside
   auto runtime = Builder::multi_thread().worker_threads(1).build();
   auto first = runtime.spawn_blocking([&gate] { gate.pass(); });
-  gate.await_inside();
+  gate.await_inside(1);
   std::atomic<int> made{0};
   {
     const Failing failing(Call::CreateThread, EAGAIN, 1'000);

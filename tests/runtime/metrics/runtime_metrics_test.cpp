@@ -15,32 +15,13 @@
 #include "taskscope/runtime/sync/mutex.h"
 #include "taskscope/runtime/sync/notify.h"
 #include "taskscope/runtime/time/sleep.h"
+#include "taskscope/tests/support/gate.h"
 
 using namespace taskscope::runtime;
+using taskscope::tests::Gate;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// A door that threads, workers too, stand at until it is opened.
-class Gate {
- public:
-  void pass() {
-    inside_.fetch_add(1);
-    inside_.notify_all();
-    open_.wait(false);
-  }
-  void await_inside(int count) {
-    for (int now = inside_.load(); now < count; now = inside_.load()) inside_.wait(now);
-  }
-  void open() {
-    open_.store(true);
-    open_.notify_all();
-  }
-
- private:
-  std::atomic<int> inside_{0};
-  std::atomic<bool> open_{false};
-};
 
 /// Counts what has been done; a thread waits for it.
 class Tally {
