@@ -187,15 +187,7 @@ void Collector::attend_to_news() {
 void Collector::begin_watching() {
   producers_->fault_pages();
   producers_->unreserve();
-  struct Reserve final : runtime::observe::WorkerVisitor {
-    explicit Reserve(Producers& to) : producers(&to) {}
-    void visit(const runtime::observe::WorkerView& view) override {
-      producers->reserve(view.tid, number(view.worker));
-    }
-    Producers* producers;
-  } reserve(*producers_);
-  for (auto* const inspector : inspectors_->all())
-    inspectors_->with(inspector, [&](auto& i) { i.visit_workers(reserve); });
+  reserve_for_workers();
   producers_->stock(0, kSmallStock);
 
   // What threads wrote late, after the mask was cleared, belongs to nobody.
@@ -213,6 +205,30 @@ void Collector::begin_watching() {
   next_second_ = last_pass_ + std::chrono::seconds(1);
 }
 
+void Collector::reserve_for_workers() {
+  struct Reserve final : runtime::observe::WorkerVisitor {
+    explicit Reserve(Producers& to) : producers(&to) {}
+    void visit(const runtime::observe::WorkerView& view) override {
+      producers->reserve(view.tid, number(view.worker));
+    }
+    Producers* producers;
+  } reserve(*producers_);
+  for (auto* const inspector : inspectors_->all())
+    inspectors_->with(inspector, [&](auto& i) { i.visit_workers(reserve); });
+}
+
+/// A worker that began after the watching did, and went to sleep before it said anything, has a
+/// name all the same.
+void Collector::announce_late_workers() {
+  const std::uint64_t since = ticks_now();
+  reserve_for_workers();
+  for (Producer& producer : Producers::slots()) {
+    if (producer.state_.load(std::memory_order_acquire) == Producer::State::Reserved &&
+        !producer.is_announced_)
+      announce(producer, ConsumerId::Everybody, since);
+  }
+}
+
 void Collector::end_watching() {
   runtime::observe::set_mask(0);
   is_watched_.store(false, std::memory_order_relaxed);
@@ -225,11 +241,15 @@ void Collector::observe_from(ConsumerId consumer, std::uint64_t ticks) {
   for (Producer& producer : Producers::slots()) {
     const auto state = producer.state_.load(std::memory_order_acquire);
     if (state == Producer::State::Empty || state == Producer::State::Stocked) continue;
-    producer.is_announced_ = true;
-    begin_chunk(producer);
-    append({.kind = EventKind::ObservedFrom, .ticks = ticks});
-    publish_chunk({.first_ticks = ticks, .last_ticks = ticks}, consumer);
+    announce(producer, consumer, ticks);
   }
+}
+
+void Collector::announce(Producer& producer, ConsumerId to, std::uint64_t ticks) {
+  producer.is_announced_ = true;
+  begin_chunk(producer);
+  append({.kind = EventKind::ObservedFrom, .ticks = ticks});
+  publish_chunk({.first_ticks = ticks, .last_ticks = ticks}, to);
 }
 
 // --- from rings to chunks
@@ -268,6 +288,7 @@ void Collector::pass() {
 
 void Collector::each_second() {
   publish_clock_point();
+  announce_late_workers();
   for (Producer& producer : Producers::slots()) {
     const auto state = producer.state_.load(std::memory_order_acquire);
     if (state == Producer::State::Owned || state == Producer::State::Closed)

@@ -52,7 +52,10 @@ class Collector {
   void attend_to_news();
   void begin_watching();
   void end_watching();
+  void reserve_for_workers();
+  void announce_late_workers();
   void observe_from(ConsumerId consumer, std::uint64_t ticks);
+  void announce(Producer& producer, ConsumerId to, std::uint64_t ticks);
   void pass();
   void each_second();
 

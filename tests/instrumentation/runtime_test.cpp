@@ -20,6 +20,7 @@
 #include "taskscope/runtime/time/sleep.h"
 #include "taskscope/runtime/time/timeout.h"
 #include "taskscope/tests/instrumentation/console.h"
+#include "taskscope/tests/support/gate.h"
 
 using namespace taskscope;
 using namespace taskscope::instrumentation;
@@ -267,6 +268,32 @@ TEST_CASE("runtime: workers that sleep keep their names, however often a console
     if (first.empty()) first = names;
     CHECK(names == first);
   }
+}
+
+TEST_CASE("runtime: a worker that begins while it is watched, and tells nothing, has a name") {
+  const Directory directory;
+  Engine engine({.socket_directory = directory.path()});
+  constexpr int kWorkers = 2;
+  tests::Gate gate;
+  const Runtime runtime = Builder::multi_thread()
+                              .worker_threads(kWorkers)
+                              .thread_name("late")
+                              .on_thread_start([&] { gate.pass(); })
+                              .build();
+  gate.await_inside(kWorkers);
+  Console console(engine.socket_path());
+  constexpr auto kTasks = static_cast<std::uint32_t>(runtime::observe::Event::Task);
+  console.attach(kTasks);  // not of workers
+  const auto named = [&] {
+    std::set<std::uint32_t> workers;
+    for (const auto& run : console.all<protocol::Events>()) {
+      if (run.worker != 0 && run.thread_name.starts_with("late")) workers.insert(run.worker);
+    }
+    return workers.size();
+  };
+  CHECK(named() == 0);
+  gate.open();
+  CHECK(console.read_until([&] { return named() == kWorkers; }));
 }
 
 TEST_CASE("runtime: attaching late lists every live task with call site, wait and holder") {
