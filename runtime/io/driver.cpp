@@ -123,8 +123,8 @@ void Registration::on_event(std::uint64_t bits, task::WakeBatch& wakes) noexcept
       if (waiter->notified_.exchange(true, std::memory_order_acq_rel)) continue;
       // The lock keeps the waiter in its frame, and so the task alive.
       task::Branch& branch = *waiter->branch();
-      task::report_wake(*branch.task, branch.id, observe::ResourceId::None);
-      wakes.add(branch.task->notify(branch.id));
+      task::report_wake(branch.task(), branch.id, observe::ResourceId::None);
+      wakes.add(branch.task().notify(branch.id));
     }
   }
 }

@@ -114,8 +114,8 @@ void LocalTasks::forget(task::Header& task) noexcept {
   task.drop_reference();
   if (--size_ != 0 || waiter_ == nullptr) return;
   const task::Branch& branch = *waiter_->branch();
-  task::report_wake(*branch.task, branch.id, observe::ResourceId::None);
-  task::submit(branch.task->notify(branch.id));
+  task::report_wake(branch.task(), branch.id, observe::ResourceId::None);
+  task::submit(branch.task().notify(branch.id));
 }
 
 void LocalTasks::destroy(task::Header& task) noexcept {

@@ -448,7 +448,6 @@ void Scheduler::adopt(task::Header& task, const task::BodyOps& ops, const SpawnO
   task.label = options.label;
   task.kind = options.kind;
   task.runtime = id_;
-  task.root.task = &task;
   task.spawned_ms = worker != nullptr
                         ? worker->now_ms()
                         : static_cast<std::uint32_t>(observe::monotonic_ns() / 1'000'000);
@@ -568,7 +567,7 @@ bool Scheduler::poll(task::Header& task, Worker& worker) {
   bool done = true;
   if (taken == task::State::Taken::Poll) [[likely]] {
     task::poll_body(task);
-    done = task.body_done;
+    done = task.body_done();
     if (done && task.ops->end(task)) [[unlikely]]
       task.outcome = observe::Outcome::Exception;
   } else {
@@ -629,7 +628,7 @@ void Scheduler::poll_elsewhere(task::Header& task, Worker* worker) {
       threw = task.ops->run(task);
     } else {
       task::poll_body(task);
-      done = task.body_done;
+      done = task.body_done();
       if (done) threw = task.ops->end(task);
     }
     if (threw) task.outcome = observe::Outcome::Exception;
@@ -719,7 +718,7 @@ void Scheduler::finish(task::Header& task, observe::Ticks now) noexcept {
     case task::State::Ended::WakeJoiner:
       break;
   }
-  if (task.has_completion) {
+  if (task.join_branch == task::Header::kCompletes) {
     task.completion->completed();
   } else {
     task::Header* joiner = task.join_task;

@@ -5,7 +5,7 @@
 namespace taskscope::runtime::sync {
 
 bool Barrier::Waiting::arrive_last() noexcept {
-  Barrier& barrier = barrier_;
+  Barrier& barrier = owner();
   task::WakeBatch batch;
   std::unique_lock lock(barrier.lock_);
   if (barrier.arrived_ + 1 < barrier.expected_) return false;
@@ -23,12 +23,12 @@ bool Barrier::Waiting::arrive_last() noexcept {
 bool Barrier::Waiting::start(task::PromiseBase& awaiting) noexcept {
   for (;;) {
     bool last = false;
-    const bool waits = wait_in(barrier_.line_, awaiting, [this, &last] {
+    const bool waits = wait_in(owner().line_, awaiting, [this, &last] {
       // To let the others go needs the lock for itself.
-      last = barrier_.arrived_ + 1 >= barrier_.expected_;
+      last = owner().arrived_ + 1 >= owner().expected_;
       if (last) return true;
-      ++barrier_.arrived_;
-      round_ = barrier_.round_;
+      ++owner().arrived_;
+      round_ = owner().round_;
       return false;
     });
     if (waits || !last || arrive_last()) return waits;
@@ -38,7 +38,7 @@ bool Barrier::Waiting::start(task::PromiseBase& awaiting) noexcept {
 Barrier::Waiting::~Waiting() {
   static_cast<void>(withdraw([this] {
     // Let go already, and only not woken yet: it has arrived.
-    if (round_ == barrier_.round_) --barrier_.arrived_;
+    if (round_ == owner().round_) --owner().arrived_;
   }));
 }
 

@@ -38,7 +38,7 @@ class Barrier final : public Waitable {
   }
   ~Barrier() { leave(); }
 
-  class [[nodiscard]] Waiting final : public WaitNode {
+  class [[nodiscard]] Waiting final : public WaitNodeOf<Barrier> {
    public:
     ~Waiting();
     [[nodiscard]] bool await_ready() noexcept { return waited() ? settled() : arrive_last(); }
@@ -53,13 +53,11 @@ class Barrier final : public Waitable {
 
    private:
     friend Barrier;
-    explicit Waiting(Barrier& barrier) noexcept
-        : WaitNode(barrier, observe::WaitOp::Arrive), barrier_(barrier) {}
+    explicit Waiting(Barrier& barrier) noexcept : WaitNodeOf(barrier, observe::WaitOp::Arrive) {}
     /// True: all have arrived with this one, and were let go.
     [[nodiscard]] bool arrive_last() noexcept;
     [[nodiscard]] bool start(task::PromiseBase& awaiting) noexcept;
 
-    Barrier& barrier_;
     std::uint64_t round_ = 0;  // locked
     bool leads_ = false;
   };

@@ -117,18 +117,18 @@ std::size_t ChannelCore::queued() noexcept {
 }
 
 bool ChannelCore::Receiving::is_over() const noexcept {
-  return position_ != core_.next_ || core_.senders_.load(std::memory_order_acquire) == 0;
+  return position_ != owner().next_ || owner().senders_.load(std::memory_order_acquire) == 0;
 }
 
 bool ChannelCore::Receiving::is_over_or_enter() noexcept {
-  entered_at_ = core_.next_;
+  entered_at_ = owner().next_;
   return is_over();
 }
 
 bool ChannelCore::Receiving::await_ready() noexcept {
   if (waited()) [[unlikely]]
     return settled();
-  const std::lock_guard guard(core_.lock_);
+  const std::lock_guard guard(owner().lock_);
   return is_over();
 }
 

@@ -67,22 +67,22 @@ class ChannelCore final : public Waitable {
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
                 void* context) override;
 
-  class Receiving : public WaitNode {
+  class Receiving : public WaitNodeOf<ChannelCore> {
    public:
     [[nodiscard]] bool await_ready() noexcept;
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(core_.line_, awaiting.promise(), [this] { return is_over_or_enter(); });
+      return wait_in(owner().line_, awaiting.promise(), [this] { return is_over_or_enter(); });
     }
 
    protected:
     Receiving(ChannelCore& core, std::uint64_t& position) noexcept
-        : WaitNode(core, observe::WaitOp::Recv), core_(core), position_(position) {}
+        : WaitNodeOf(core, observe::WaitOp::Recv), position_(position) {}
     ~Receiving() { static_cast<void>(withdraw()); }
     /// Woken to look: a cancelled wait has taken nothing.
     [[nodiscard]] Result<Message, RecvError> finish() noexcept {
       static_cast<void>(take_grant());
-      return core_.try_receive(position_);
+      return owner().try_receive(position_);
     }
 
    private:
@@ -90,28 +90,26 @@ class ChannelCore final : public Waitable {
     // Locked, both:
     [[nodiscard]] bool is_over() const noexcept;
     [[nodiscard]] bool is_over_or_enter() noexcept;
-    ChannelCore& core_;
     std::uint64_t& position_;       // the receiver's
     std::uint64_t entered_at_ = 0;  // where the channel was then; locked
   };
 
   /// Waits until there is no receiver.
-  class [[nodiscard]] Closing final : public WaitNode {
+  class [[nodiscard]] Closing final : public WaitNodeOf<ChannelCore> {
    public:
-    explicit Closing(ChannelCore& core) noexcept
-        : WaitNode(core, observe::WaitOp::Closed), core_(core) {}
+    explicit Closing(ChannelCore& core) noexcept : WaitNodeOf(core, observe::WaitOp::Closed) {}
     ~Closing() { static_cast<void>(withdraw()); }
     [[nodiscard]] bool await_ready() noexcept {
-      return waited() ? settled() : core_.receivers() == 0;
+      return waited() ? settled() : owner().receivers() == 0;
     }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(core_.closings_, awaiting.promise(), [this] { return core_.receivers_ == 0; });
+      return wait_in(owner().closings_, awaiting.promise(),
+                     [this] { return owner().receivers_ == 0; });
     }
     void await_resume() noexcept { static_cast<void>(take_grant()); }
 
    private:
-    ChannelCore& core_;
   };
 
  private:

@@ -26,22 +26,20 @@ class TokenCore final : public Waitable {
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
                 void* context) override;
 
-  class [[nodiscard]] Waiting final : public WaitNode {
+  class [[nodiscard]] Waiting final : public WaitNodeOf<TokenCore> {
    public:
-    explicit Waiting(TokenCore& core) noexcept
-        : WaitNode(core, observe::WaitOp::Notified), core_(core) {}
+    explicit Waiting(TokenCore& core) noexcept : WaitNodeOf(core, observe::WaitOp::Notified) {}
     ~Waiting() { static_cast<void>(withdraw()); }
     [[nodiscard]] bool await_ready() noexcept {
-      return core_.is_cancelled() && (!waited() || settled());
+      return owner().is_cancelled() && (!waited() || settled());
     }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(core_.line_, awaiting.promise(), [this] { return core_.is_cancelled(); });
+      return wait_in(owner().line_, awaiting.promise(), [this] { return owner().is_cancelled(); });
     }
     void await_resume() noexcept { static_cast<void>(take_grant()); }
 
    private:
-    TokenCore& core_;
   };
 
  private:

@@ -120,20 +120,18 @@ class ChannelCore : public Waitable {
                 void* context) final;
 
   /// Waits until no message will be taken any more.
-  class [[nodiscard]] Closing final : public WaitNode {
+  class [[nodiscard]] Closing final : public WaitNodeOf<ChannelCore> {
    public:
-    explicit Closing(ChannelCore& core) noexcept
-        : WaitNode(core, observe::WaitOp::Closed), core_(core) {}
+    explicit Closing(ChannelCore& core) noexcept : WaitNodeOf(core, observe::WaitOp::Closed) {}
     ~Closing() { static_cast<void>(withdraw()); }
-    [[nodiscard]] bool await_ready() noexcept { return waited() ? settled() : core_.is_closed(); }
+    [[nodiscard]] bool await_ready() noexcept { return waited() ? settled() : owner().is_closed(); }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(core_.closings_, awaiting.promise(), [this] { return core_.closed_; });
+      return wait_in(owner().closings_, awaiting.promise(), [this] { return owner().closed_; });
     }
     void await_resume() noexcept { static_cast<void>(take_grant()); }
 
    private:
-    ChannelCore& core_;
   };
 
  protected:

@@ -29,7 +29,7 @@ void JoinSetCore::add(std::unique_ptr<JoinMember> member) noexcept {
   task::Header& task = added.task();
   if (task.state.has_join_waker()) task::awaited_twice();
   task.completion = &added;
-  task.has_completion = true;
+  task.join_branch = task::Header::kCompletes;
   {
     const std::lock_guard guard(lock_);
     added.next_ = running_;
@@ -125,21 +125,21 @@ void JoinSetCore::tell_if_empty(std::unique_lock<Lock>& lock, task::WakeBatch& b
 }
 
 bool JoinSetCore::Joining::try_now() noexcept {
-  const std::lock_guard guard(set_.lock_);
+  const std::lock_guard guard(owner().lock_);
   return try_now_locked();
 }
 
 bool JoinSetCore::Joining::try_now_locked() noexcept {
-  member_ = set_.pop();
+  member_ = owner().pop();
   granted_ = member_ != nullptr;
-  return granted_ || set_.running_count_ == 0;
+  return granted_ || owner().running_count_ == 0;
 }
 
 JoinSetCore::Joining::~Joining() {
   if (!withdraw()) return;
   task::WakeBatch batch;
-  const std::lock_guard guard(set_.lock_);
-  set_.offer(*std::exchange(member_, nullptr), true, batch);
+  const std::lock_guard guard(owner().lock_);
+  owner().offer(*std::exchange(member_, nullptr), true, batch);
 }
 
 void JoinSetCore::describe(observe::ResourceView& view,

@@ -61,16 +61,16 @@ class JoinSetCore final : public Waitable {
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
                 void* context) override;
 
-  class Joining : public WaitNode {
+  class Joining : public WaitNodeOf<JoinSetCore> {
    public:
     [[nodiscard]] bool await_ready() noexcept { return waited() ? settled() : try_now(); }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(set_.line_, awaiting.promise(), [this] { return try_now_locked(); });
+      return wait_in(owner().line_, awaiting.promise(), [this] { return try_now_locked(); });
     }
 
    protected:
-    explicit Joining(JoinSetCore& set) noexcept : WaitNode(set, observe::WaitOp::Recv), set_(set) {}
+    explicit Joining(JoinSetCore& set) noexcept : WaitNodeOf(set, observe::WaitOp::Recv) {}
     ~Joining();
     /// Null: the set was empty.
     [[nodiscard]] std::unique_ptr<JoinMember> take() noexcept {
@@ -83,7 +83,6 @@ class JoinSetCore final : public Waitable {
     [[nodiscard]] bool try_now() noexcept;
     [[nodiscard]] bool try_now_locked() noexcept;
 
-    JoinSetCore& set_;
     JoinMember* member_ = nullptr;  // granted; locked, or when the wait is over
   };
 

@@ -91,32 +91,31 @@ class Channel final : public ChannelCore {
   }
 
   /// A wait for a place: the base of send and reserve.
-  class SendingBase : public WaitNode {
+  class SendingBase : public WaitNodeOf<Channel> {
    public:
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return this->wait_in(channel_.sendings_, awaiting.promise(),
+      return this->wait_in(this->owner().sendings_, awaiting.promise(),
                            [this] { return reserve_now(); });
     }
 
    protected:
     explicit SendingBase(Channel& channel) noexcept
-        : WaitNode(channel, observe::WaitOp::Send), channel_(channel) {}
+        : WaitNodeOf<Channel>(channel, observe::WaitOp::Send) {}
     ~SendingBase() {
       if (this->is_open()) [[unlikely]]
         give_up();
     }
     void give_up() noexcept {
-      if (this->withdraw()) channel_.give_back_slot();
+      if (this->withdraw()) this->owner().give_back_slot();
     }
     /// Locked. True: a place is reserved, or the channel is closed.
     [[nodiscard]] bool reserve_now() noexcept {
-      if (channel_.closed_) return true;
-      granted_ = channel_.has_room();
-      if (granted_) ++channel_.reserved_;
-      return granted_;
+      if (this->owner().closed_) return true;
+      this->granted_ = this->owner().has_room();
+      if (this->granted_) ++this->owner().reserved_;
+      return this->granted_;
     }
-    Channel& channel_;
   };
 
   class [[nodiscard]] Sending final : public SendingBase {
@@ -124,7 +123,7 @@ class Channel final : public ChannelCore {
     [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (this->waited()) [[unlikely]]
         return this->settled();
-      Channel& channel = this->channel_;
+      Channel& channel = this->owner();
       channel.used_by_sender(task.id);
       channel.lock_.lock();
       if (channel.is_quiet_for_sender() && !channel.ring_.full()) [[likely]] {
@@ -142,7 +141,7 @@ class Channel final : public ChannelCore {
         static_cast<void>(this->take_grant());
         return SendError::Closed;
       }
-      const bool sent = this->channel_.send_reserved(std::move(*message_));
+      const bool sent = this->owner().send_reserved(std::move(*message_));
       static_cast<void>(this->take_grant());
       message_.reset();
       if (!sent) return SendError::Closed;
@@ -153,7 +152,7 @@ class Channel final : public ChannelCore {
     friend Sender<T>;
     /// Locked before; somebody waits, or there is no room, or it is closed.
     [[gnu::noinline]] bool send_slowly() noexcept {
-      Channel& channel = this->channel_;
+      Channel& channel = this->owner();
       task::WakeBatch batch;
       const std::lock_guard guard(channel.lock_, std::adopt_lock);
       if (channel.closed_ || !channel.has_room() || channel.ring_.full()) {
@@ -174,8 +173,8 @@ class Channel final : public ChannelCore {
     [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (this->waited()) [[unlikely]]
         return this->settled();
-      this->channel_.used_by_sender(task.id);
-      const std::lock_guard guard(this->channel_.lock_);
+      this->owner().used_by_sender(task.id);
+      const std::lock_guard guard(this->owner().lock_);
       return this->reserve_now();
     }
     [[nodiscard]] Permit<T> await_resume() noexcept {
@@ -190,14 +189,14 @@ class Channel final : public ChannelCore {
   };
 
   /// A wait for a message: the base of recv and recv_many.
-  class ReceivingBase : public WaitNode {
+  class ReceivingBase : public WaitNodeOf<Channel> {
    public:
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
       // A message that came between is only promised here: to take it may wake a sender.
-      return this->wait_in(this->channel_.receivings_, awaiting.promise(), [this] {
-        if (this->channel_.free_messages() == 0) return this->channel_.ended();
-        ++this->channel_.promised_;
+      return this->wait_in(this->owner().receivings_, awaiting.promise(), [this] {
+        if (this->owner().free_messages() == 0) return this->owner().ended();
+        ++this->owner().promised_;
         this->granted_ = true;
         return true;
       });
@@ -205,15 +204,14 @@ class Channel final : public ChannelCore {
 
    protected:
     explicit ReceivingBase(Channel& channel) noexcept
-        : WaitNode(channel, observe::WaitOp::Recv), channel_(channel) {}
+        : WaitNodeOf<Channel>(channel, observe::WaitOp::Recv) {}
     ~ReceivingBase() {
       if (this->is_open()) [[unlikely]]
         give_up();
     }
     void give_up() noexcept {
-      if (this->withdraw()) channel_.give_back_message();
+      if (this->withdraw()) this->owner().give_back_message();
     }
-    Channel& channel_;
   };
 
   class [[nodiscard]] Receiving final : public ReceivingBase {
@@ -221,7 +219,7 @@ class Channel final : public ChannelCore {
     [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (this->waited()) [[unlikely]]
         return this->settled();
-      Channel& channel = this->channel_;
+      Channel& channel = this->owner();
       channel.used_by_receiver(task.id);
       // Where nothing seems to be, await_suspend looks again, under the lock that it takes anyway.
       if (channel.queued() == 0) return false;
@@ -245,22 +243,22 @@ class Channel final : public ChannelCore {
     /// Locked before; somebody waits, or nothing is there.
     [[gnu::noinline]] bool receive_slowly() noexcept {
       task::WakeBatch batch;
-      std::unique_lock lock(this->channel_.lock_, std::adopt_lock);
-      if (!receive_now()) return this->channel_.ended();
-      this->channel_.freed(1, lock, batch);
+      std::unique_lock lock(this->owner().lock_, std::adopt_lock);
+      if (!receive_now()) return this->owner().ended();
+      this->owner().freed(1, lock, batch);
       return true;
     }
     void take_promised() noexcept {
       if (!this->take_grant()) return;
       task::WakeBatch batch;
-      std::unique_lock lock(this->channel_.lock_);
-      --this->channel_.promised_;
+      std::unique_lock lock(this->owner().lock_);
+      --this->owner().promised_;
       static_cast<void>(receive_now());
-      this->channel_.freed(1, lock, batch);
+      this->owner().freed(1, lock, batch);
     }
     bool receive_now() noexcept {
-      if (this->channel_.free_messages() == 0) return false;
-      message_.emplace(this->channel_.pop());
+      if (this->owner().free_messages() == 0) return false;
+      message_.emplace(this->owner().pop());
       return true;
     }
     std::optional<T> message_;
@@ -272,7 +270,7 @@ class Channel final : public ChannelCore {
       if (this->waited()) [[unlikely]]
         return this->settled();
       if (out_.empty()) return true;
-      this->channel_.used_by_receiver(task.id);
+      this->owner().used_by_receiver(task.id);
       return receive(false);
     }
     [[nodiscard]] std::size_t await_resume() noexcept {
@@ -287,7 +285,7 @@ class Channel final : public ChannelCore {
         : ReceivingBase(channel), out_(out) {}
     /// True: took some, or the channel ended.
     bool receive(bool promised) noexcept {
-      Channel& channel = this->channel_;
+      Channel& channel = this->owner();
       for (;;) {
         // To assign destroys what was in `out`, which is no business under the lock.
         std::array<std::optional<T>, 16> taken;

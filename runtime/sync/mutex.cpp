@@ -32,11 +32,11 @@ bool MutexCore::lock_or_mark(std::uint64_t taken) noexcept {
 }
 
 bool MutexCore::Locking::start(task::PromiseBase& awaiting) noexcept {
-  return wait_in(core().line_, awaiting, [this, &awaiting] {
-    const auto taken = held_by(awaiting.branch()->task->id, certain_);
-    const bool locked = core().lock_or_mark(taken);
+  return wait_in(owner().line_, awaiting, [this, &awaiting] {
+    const auto taken = held_by(awaiting.branch()->task().id, certain_);
+    const bool locked = owner().lock_or_mark(taken);
     if (locked && observe::wants(observe::Event::Resource))
-      core().report_acquired(holder_in(taken));
+      owner().report_acquired(holder_in(taken));
     return locked;
   });
 }
@@ -44,7 +44,7 @@ bool MutexCore::Locking::start(task::PromiseBase& awaiting) noexcept {
 /// The lock may have come while nobody was suspended here; then the word names no task yet.
 bool MutexCore::Locking::granted_before(TaskId task) noexcept {
   if (!settled()) return false;
-  auto& shared = core().word_;
+  auto& shared = owner().word_;
   auto word = shared.load(std::memory_order_relaxed);
   // Relaxed: we hold the lock, and only change its name tag.
   while (!shared.compare_exchange_weak(word, held_by(task, certain_) | (word & kWaiters),

@@ -53,14 +53,14 @@ class MutexCore : public Waitable {
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
                 void* context) override;
 
-  class Locking : public WaitNode {
+  class Locking : public WaitNodeOf<MutexCore> {
    public:
     /// `task`: the one that awaits.
     [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
       if (waited()) [[unlikely]]
         return granted_before(task.id);
       // No grant to keep: await_resume comes next.
-      return core().try_lock(task.id, certain_);
+      return owner().try_lock(task.id, certain_);
     }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
@@ -69,12 +69,11 @@ class MutexCore : public Waitable {
 
    protected:
     Locking(MutexCore& core, bool certain) noexcept
-        : WaitNode(core, observe::WaitOp::Lock), certain_(certain) {}
+        : WaitNodeOf(core, observe::WaitOp::Lock), certain_(certain) {}
     ~Locking() {
       if (is_open()) [[unlikely]]
         give_up();
     }
-    [[nodiscard]] MutexCore& core() const noexcept { return static_cast<MutexCore&>(owner_); }
     /// The lock is ours.
     void settle() noexcept {
       if (waited()) [[unlikely]]
@@ -86,7 +85,7 @@ class MutexCore : public Waitable {
     [[nodiscard]] bool start(task::PromiseBase& awaiting) noexcept;
     [[nodiscard]] bool granted_before(TaskId task) noexcept;
     void give_up() noexcept {
-      if (withdraw()) core().unlock();
+      if (withdraw()) owner().unlock();
     }
 
     const bool certain_;
@@ -182,7 +181,7 @@ class Mutex final : MutexCore {
    public:
     [[nodiscard]] G await_resume() noexcept {
       this->settle();  // nothing but a grant ends the wait
-      return G(static_cast<Mutex*>(&this->core()));
+      return G(static_cast<Mutex*>(&this->owner()));
     }
 
    private:

@@ -6,28 +6,28 @@ namespace taskscope::runtime::sync {
 
 bool Notify::Notified::try_now_locked() noexcept {
   // Relaxed, both: written under the lock.
-  if (notify_.generation_.load(std::memory_order_relaxed) != generation_) return true;
-  granted_ = notify_.permit_.load(std::memory_order_relaxed);
-  if (granted_) notify_.permit_.store(false, std::memory_order_relaxed);
+  if (owner().generation_.load(std::memory_order_relaxed) != generation_) return true;
+  granted_ = owner().permit_.load(std::memory_order_relaxed);
+  if (granted_) owner().permit_.store(false, std::memory_order_relaxed);
   return granted_;
 }
 
 bool Notify::Notified::try_now() noexcept {
   // Acquire: pairs with notify_waiters' release; what happened before it is seen.
-  if (notify_.generation_.load(std::memory_order_acquire) != generation_) return true;
+  if (owner().generation_.load(std::memory_order_acquire) != generation_) return true;
   // Relaxed: only a hint; who takes the permit does it under the lock.
-  if (!notify_.permit_.load(std::memory_order_relaxed)) return false;
-  const std::lock_guard guard(notify_.lock_);
+  if (!owner().permit_.load(std::memory_order_relaxed)) return false;
+  const std::lock_guard guard(owner().lock_);
   return try_now_locked();
 }
 
 bool Notify::Notified::start(task::PromiseBase& awaiting) noexcept {
-  return wait_in(notify_.line_, awaiting, [this] { return try_now_locked(); });
+  return wait_in(owner().line_, awaiting, [this] { return try_now_locked(); });
 }
 
 bool Notify::Notified::enable() noexcept {
   if (!done_) {
-    done_ = waited() ? settled() : !enter(notify_.line_, [this] { return try_now_locked(); });
+    done_ = waited() ? settled() : !enter(owner().line_, [this] { return try_now_locked(); });
     // Told so, the caller has taken the notification.
     if (done_) static_cast<void>(take_grant());
   }
@@ -36,7 +36,7 @@ bool Notify::Notified::enable() noexcept {
 
 Notify::Notified::~Notified() {
   // Granted means by notify_one or notify_last: notify_waiters only tells.
-  if (withdraw()) notify_.notify(as_last_);
+  if (withdraw()) owner().notify(as_last_);
 }
 
 void Notify::notify(bool last) noexcept {

@@ -32,7 +32,7 @@ class Notify final : public Waitable {
   }
   ~Notify() { leave(); }
 
-  class [[nodiscard]] Notified final : public WaitNode {
+  class [[nodiscard]] Notified final : public WaitNodeOf<Notify> {
    public:
     ~Notified();
     /// Enters the line without waiting, so that a notify_one from now on counts for this wait.
@@ -54,15 +54,13 @@ class Notify final : public Waitable {
    private:
     friend Notify;
     explicit Notified(Notify& notify) noexcept
-        : WaitNode(notify, observe::WaitOp::Notified),
-          notify_(notify),
+        : WaitNodeOf(notify, observe::WaitOp::Notified),
           // Acquire: pairs with notify_waiters' release.
           generation_(notify.generation_.load(std::memory_order_acquire)) {}
     [[nodiscard]] bool try_now() noexcept;
     [[nodiscard]] bool try_now_locked() noexcept;
     [[nodiscard]] bool start(task::PromiseBase& awaiting) noexcept;
 
-    Notify& notify_;
     const std::uint64_t generation_;
     bool done_ = false;
     bool as_last_ = false;  // granted by notify_last; set as granted_ is

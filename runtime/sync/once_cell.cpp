@@ -31,9 +31,9 @@ bool OnceCore::try_begin() noexcept {
 }
 
 bool OnceCore::Waiting::try_now() noexcept {
-  const auto state = core_.state_.load(std::memory_order_relaxed);
+  const auto state = owner().state_.load(std::memory_order_relaxed);
   granted_ = state == State::Empty;
-  if (granted_) core_.begin(task::current_task_id());
+  if (granted_) owner().begin(task::current_task_id());
   return state != State::Filling;
 }
 

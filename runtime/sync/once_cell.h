@@ -41,28 +41,27 @@ class OnceCore final : public Waitable {
   void clear() noexcept;
 
   /// Waits until the cell is full, or is the caller's to fill.
-  class [[nodiscard]] Waiting final : public WaitNode {
+  class [[nodiscard]] Waiting final : public WaitNodeOf<OnceCore> {
    public:
-    explicit Waiting(OnceCore& core) noexcept : WaitNode(core, observe::WaitOp::Get), core_(core) {}
+    explicit Waiting(OnceCore& core) noexcept : WaitNodeOf(core, observe::WaitOp::Get) {}
     ~Waiting() {
-      if (withdraw()) core_.give_up();
+      if (withdraw()) owner().give_up();
     }
     [[nodiscard]] bool await_ready() noexcept {
       if (waited()) [[unlikely]]
         return settled();
-      granted_ = core_.try_begin();
-      return granted_ || core_.is_full();
+      granted_ = owner().try_begin();
+      return granted_ || owner().is_full();
     }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(core_.line_, awaiting.promise(), [this] { return try_now(); });
+      return wait_in(owner().line_, awaiting.promise(), [this] { return try_now(); });
     }
     /// True: the caller has to fill it.
     [[nodiscard]] bool await_resume() noexcept { return take_grant(); }
 
    private:
     [[nodiscard]] bool try_now() noexcept;
-    OnceCore& core_;
   };
 
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),

@@ -39,20 +39,18 @@ class ChannelCore : public Waitable {
                 void* context) final;
 
   /// Waits until the receiver wants no message any more.
-  class [[nodiscard]] Closing final : public WaitNode {
+  class [[nodiscard]] Closing final : public WaitNodeOf<ChannelCore> {
    public:
-    explicit Closing(ChannelCore& core) noexcept
-        : WaitNode(core, observe::WaitOp::Closed), core_(core) {}
+    explicit Closing(ChannelCore& core) noexcept : WaitNodeOf(core, observe::WaitOp::Closed) {}
     ~Closing() { static_cast<void>(withdraw()); }
-    [[nodiscard]] bool await_ready() noexcept { return waited() ? settled() : core_.is_closed(); }
+    [[nodiscard]] bool await_ready() noexcept { return waited() ? settled() : owner().is_closed(); }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(core_.closings_, awaiting.promise(), [this] { return core_.closed_; });
+      return wait_in(owner().closings_, awaiting.promise(), [this] { return owner().closed_; });
     }
     void await_resume() noexcept { static_cast<void>(take_grant()); }
 
    private:
-    ChannelCore& core_;
   };
 
  protected:
@@ -108,29 +106,30 @@ class Channel final : public ChannelCore {
     static_cast<void>(take(dropped));
   }
 
-  class [[nodiscard]] Receiving final : public WaitNode {
+  class [[nodiscard]] Receiving final : public WaitNodeOf<Channel> {
    public:
-    ~Receiving() { static_cast<void>(withdraw()); }
+    ~Receiving() { static_cast<void>(this->withdraw()); }
     /// `task`: the one that awaits.
     [[nodiscard]] bool await_ready(const task::Header& task) noexcept {
-      if (waited()) [[unlikely]]
-        return settled();
-      channel_.used_by_receiver(task.id);
-      const std::lock_guard guard(channel_.lock_);
-      return channel_.take(message_) || channel_.settled();
+      if (this->waited()) [[unlikely]]
+        return this->settled();
+      this->owner().used_by_receiver(task.id);
+      const std::lock_guard guard(this->owner().lock_);
+      return this->owner().take(message_) || this->owner().settled();
     }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(channel_.receivings_, awaiting.promise(),
-                     [this] { return channel_.take(message_) || channel_.settled(); });
+      return this->wait_in(this->owner().receivings_, awaiting.promise(), [this] {
+        return this->owner().take(message_) || this->owner().settled();
+      });
     }
     [[nodiscard]] Result<T, RecvError> await_resume() noexcept {
       // Woken to look: the message stays in the channel until here, so that a cancelled wait loses
       // nothing.
-      static_cast<void>(take_grant());
+      static_cast<void>(this->take_grant());
       if (!message_) {
-        const std::lock_guard guard(channel_.lock_);
-        static_cast<void>(channel_.take(message_));
+        const std::lock_guard guard(this->owner().lock_);
+        static_cast<void>(this->owner().take(message_));
       }
       if (!message_) return RecvError::Closed;
       return std::move(*message_);
@@ -139,8 +138,7 @@ class Channel final : public ChannelCore {
    private:
     friend Receiver<T>;
     explicit Receiving(Channel& channel) noexcept
-        : WaitNode(channel, observe::WaitOp::Recv), channel_(channel) {}
-    Channel& channel_;
+        : WaitNodeOf<Channel>(channel, observe::WaitOp::Recv) {}
     std::optional<T> message_;
   };
 

@@ -116,8 +116,8 @@ void RwLockCore::hand_over(std::unique_lock<Lock>& lock, task::WakeBatch& batch)
 }
 
 bool RwLockCore::Locking::start(task::PromiseBase& awaiting) noexcept {
-  return wait_in(core_.line_, awaiting, [this, &awaiting] {
-    granted_ = core_.take_now(held_, exclusive_, certain_, awaiting.branch()->task->id);
+  return wait_in(owner().line_, awaiting, [this, &awaiting] {
+    granted_ = owner().take_now(held_, exclusive_, certain_, awaiting.branch()->task().id);
     return granted_;
   });
 }
@@ -129,8 +129,8 @@ RwLockCore::Locking::~Locking() {
   if (!left) return;
   // Readers may have stood behind this writer.
   task::WakeBatch batch;
-  std::unique_lock lock(core_.lock_);
-  core_.hand_over(lock, batch);
+  std::unique_lock lock(owner().lock_);
+  owner().hand_over(lock, batch);
 }
 
 void RwLockCore::describe(observe::ResourceView& view,

@@ -57,12 +57,12 @@ class RwLockCore final : public Waitable {
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
                 void* context) override;
 
-  class Locking : public WaitNode {
+  class Locking : public WaitNodeOf<RwLockCore> {
    public:
     [[nodiscard]] bool await_ready() noexcept {
       if (waited()) [[unlikely]]
         return settled();
-      return granted_ = core_.try_lock(held_, exclusive_, certain_);
+      return granted_ = owner().try_lock(held_, exclusive_, certain_);
     }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
@@ -71,8 +71,7 @@ class RwLockCore final : public Waitable {
 
    protected:
     Locking(RwLockCore& core, bool exclusive, bool certain) noexcept
-        : WaitNode(core, exclusive ? observe::WaitOp::WriteLock : observe::WaitOp::ReadLock),
-          core_(core),
+        : WaitNodeOf(core, exclusive ? observe::WaitOp::WriteLock : observe::WaitOp::ReadLock),
           exclusive_(exclusive),
           certain_(certain) {}
     ~Locking();
@@ -84,7 +83,6 @@ class RwLockCore final : public Waitable {
     friend RwLockCore;
     [[nodiscard]] bool start(task::PromiseBase& awaiting) noexcept;
 
-    RwLockCore& core_;
     const bool exclusive_;
     const bool certain_;
   };

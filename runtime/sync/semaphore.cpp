@@ -123,21 +123,21 @@ bool Semaphore::try_take(std::size_t permits) noexcept {
 }
 
 bool Semaphore::AcquiringBase::try_now() noexcept {
-  granted_ = semaphore_.try_take(wanted_);
-  return granted_ || semaphore_.is_closed();
+  granted_ = owner().try_take(wanted_);
+  return granted_ || owner().is_closed();
 }
 
 bool Semaphore::AcquiringBase::start(task::PromiseBase& awaiting) noexcept {
-  return wait_in(semaphore_.line_, awaiting, [this] {
+  return wait_in(owner().line_, awaiting, [this] {
     if (try_now()) return true;
     // What is free now is ours: those who come later must not take it from under the first in line.
     // Relaxed and acquire: as in try_take. Only an empty line can leave permits here.
-    auto state = semaphore_.state_.load(std::memory_order_relaxed);
+    auto state = owner().state_.load(std::memory_order_relaxed);
     std::size_t taken = 0;
     do {
       taken = std::min<std::size_t>(state / kOne, wanted_);
       if (taken == 0) break;
-    } while (!semaphore_.state_.compare_exchange_weak(
+    } while (!owner().state_.compare_exchange_weak(
         state, state - taken * kOne, std::memory_order_acquire, std::memory_order_relaxed));
     missing_ = wanted_ - taken;
     granted_ = missing_ == 0;
@@ -148,7 +148,7 @@ bool Semaphore::AcquiringBase::start(task::PromiseBase& awaiting) noexcept {
 Semaphore::AcquiringBase::~AcquiringBase() {
   std::size_t gathered = 0;
   if (withdraw([&] { gathered = wanted_ - missing_; })) gathered = wanted_;
-  if (gathered != 0) semaphore_.give(gathered);
+  if (gathered != 0) owner().give(gathered);
 }
 
 void Semaphore::give(std::size_t permits, std::unique_lock<Lock>& lock,

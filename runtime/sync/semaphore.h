@@ -108,7 +108,7 @@ class Semaphore final : public Waitable {
         : PermitHold(semaphore, permits, false) {}
   };
 
-  class AcquiringBase : public WaitNode {
+  class AcquiringBase : public WaitNodeOf<Semaphore> {
    public:
     [[nodiscard]] bool await_ready() noexcept {
       if (waited()) [[unlikely]]
@@ -122,10 +122,9 @@ class Semaphore final : public Waitable {
 
    protected:
     AcquiringBase(Semaphore& semaphore, std::size_t wanted) noexcept
-        : WaitNode(semaphore, observe::WaitOp::Acquire), semaphore_(semaphore), wanted_(wanted) {}
+        : WaitNodeOf(semaphore, observe::WaitOp::Acquire), wanted_(wanted) {}
     ~AcquiringBase();
 
-    Semaphore& semaphore_;
     const std::size_t wanted_;
 
    private:
@@ -140,7 +139,7 @@ class Semaphore final : public Waitable {
   class [[nodiscard]] Acquiring final : public AcquiringBase {
    public:
     [[nodiscard]] P await_resume() noexcept {
-      return P(this->take_grant() ? &semaphore_ : nullptr, wanted_);
+      return P(this->take_grant() ? &owner() : nullptr, wanted_);
     }
 
    private:

@@ -67,11 +67,11 @@ class WaitNode : public task::FireWaiter {
   }
   /// The task suspended on the node; locked, or before the node is in a list.
   [[nodiscard]] TaskId task_id() const noexcept {
-    return branch_ != nullptr ? branch_->task->id : TaskId::None;
+    return branch_ != nullptr ? branch_->task().id : TaskId::None;
   }
 
  protected:
-  WaitNode(Waitable& owner, observe::WaitOp op) noexcept : owner_(owner), op_(op) {}
+  WaitNode(Waitable& owner, observe::WaitOp op) noexcept : op_(op), owner_(owner) {}
   ~WaitNode() { assert(!linked_ && "an awaiter's destructor has to withdraw"); }
 
   /// Entered a line and the await is not over. Owner only.
@@ -103,21 +103,33 @@ class WaitNode : public task::FireWaiter {
     return withdraw([] {});
   }
 
-  Waitable& owner_;
+  // The small ones come first: they fit behind FireWaiter's phase.
   /// Set with the lock held by who removes the node from the line, or by the owner itself when it
   /// got what it wants without waiting.
   bool granted_ = false;
 
  private:
   friend WaitList;
+  template <class Owner>
+  friend class WaitNodeOf;
   void forget_branch() noexcept;
   Lock& lock() const noexcept { return owner_.lock_; }
 
   bool linked_ = false;  // locked
   observe::WaitOp op_;
+  Waitable& owner_;
   WaitList* list_ = nullptr;  // owner only
   WaitNode* next_;            // these two: locked, and only while linked, as most awaits never are
   WaitNode* previous_;
+};
+
+/// A WaitNode that knows the type of what it waits at.
+template <class Owner>
+class WaitNodeOf : public WaitNode {
+ protected:
+  WaitNodeOf(Owner& owner, observe::WaitOp op) noexcept : WaitNode(owner, op) {}
+  ~WaitNodeOf() = default;
+  [[nodiscard]] Owner& owner() const noexcept { return static_cast<Owner&>(owner_); }
 };
 
 /// First in, first out. Every call wants the owner's lock held.

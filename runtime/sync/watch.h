@@ -53,52 +53,49 @@ class ChannelCore : public Waitable {
   void describe(observe::ResourceView& view, void (*visit)(const observe::ResourceView&, void*),
                 void* context) final;
 
-  class Changing : public WaitNode {
+  class Changing : public WaitNodeOf<ChannelCore> {
    public:
     [[nodiscard]] bool await_ready() noexcept { return waited() ? settled() : is_over(); }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(core_.changes_, awaiting.promise(), [this] { return is_over(); });
+      return wait_in(owner().changes_, awaiting.promise(), [this] { return is_over(); });
     }
 
    protected:
     Changing(ChannelCore& core, std::uint64_t seen) noexcept
-        : WaitNode(core, observe::WaitOp::Changed), core_(core), seen_(seen) {}
+        : WaitNodeOf(core, observe::WaitOp::Changed), seen_(seen) {}
     ~Changing() { static_cast<void>(withdraw()); }
     /// The wait is over: the new version, or the one seen before if there are no senders.
     [[nodiscard]] std::uint64_t finish() noexcept {
       static_cast<void>(take_grant());
-      return core_.version();
+      return owner().version();
     }
-    ChannelCore& core_;
     const std::uint64_t seen_;
 
    private:
     friend ChannelCore;
     [[nodiscard]] bool is_over() const noexcept {
       // In this order: a last change comes before the last sender's end.
-      return !core_.has_senders() || core_.version() != seen_;
+      return !owner().has_senders() || owner().version() != seen_;
     }
   };
 
   /// Waits until there is no receiver.
-  class [[nodiscard]] Closing final : public WaitNode {
+  class [[nodiscard]] Closing final : public WaitNodeOf<ChannelCore> {
    public:
-    explicit Closing(ChannelCore& core) noexcept
-        : WaitNode(core, observe::WaitOp::Closed), core_(core) {}
+    explicit Closing(ChannelCore& core) noexcept : WaitNodeOf(core, observe::WaitOp::Closed) {}
     ~Closing() { static_cast<void>(withdraw()); }
     [[nodiscard]] bool await_ready() noexcept {
-      return waited() ? settled() : core_.receivers() == 0;
+      return waited() ? settled() : owner().receivers() == 0;
     }
     template <class Promise>
     [[nodiscard]] bool await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      return wait_in(core_.closings_, awaiting.promise(),
-                     [this] { return core_.receivers() == 0; });
+      return wait_in(owner().closings_, awaiting.promise(),
+                     [this] { return owner().receivers() == 0; });
     }
     void await_resume() noexcept { static_cast<void>(take_grant()); }
 
    private:
-    ChannelCore& core_;
   };
 
  protected:

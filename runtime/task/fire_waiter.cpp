@@ -4,12 +4,12 @@
 namespace taskscope::runtime::task {
 
 Header* FireWaiter::fire(observe::ResourceId resource) noexcept {
-  Header& task = *branch_->task;
+  Header& task = branch_->task();
   // Relaxed: a poll that the wake below brings about sees it by the state word; and who finds it
   // only waits for kFired.
   phase_.store(kFiring, std::memory_order_relaxed);
   report_wake(task, branch_->id, resource);
-  Header* queued = branch_->is_arm             ? task.notify(branch_->id)
+  Header* queued = branch_->is_arm()           ? task.notify(branch_->id)
                    : task.state.to_scheduled() ? &task
                                                : nullptr;
   // Release: pairs with the acquires of fired(); what the waker handed over is seen, and this

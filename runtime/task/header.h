@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -38,19 +39,34 @@ using observe::TaskKind;
 class Header;
 class PromiseBase;
 class Waiter;
-class Arm;
+class Group;
+struct LocalValue;
 
 /// A strand of awaiting inside a task: the task's own body, or an arm of select, join, timeout.
 /// All of it belongs to whoever holds the task's kRunning bit.
 class Branch {
  public:
-  Header* task = nullptr;
-  PromiseBase* leaf = nullptr;  ///< the innermost suspended coroutine: what a wake resumes
+  PromiseBase* leaf = nullptr;  ///< the innermost suspended coroutine: what a wake resumes; null
+                                ///< when its body has ended
   Waiter* waiter = nullptr;     ///< what it waits for; null before the first poll
   BranchId id = BranchId::Root;
-  bool is_arm = false;
   bool woken = false;      ///< a wake named this branch; taken from Header::ready
   bool announced = false;  ///< the observer was told of its wait, which is not over
+
+  [[nodiscard]] bool is_arm() const noexcept { return id != BranchId::Root; }
+  [[nodiscard]] Header& task() const noexcept;
+};
+
+/// An arm of select, join or timeout: a branch with a group that it reports to.
+class Arm : public Branch {
+ public:
+  Header* owner = nullptr;  ///< the task
+  Group* group = nullptr;
+  Arm* next = nullptr;                 // list of the task's live arms
+  Arm** link = nullptr;                // what points here
+  const LocalValue* locals = nullptr;  // in force while it runs; see task_local.h
+  std::uint32_t index = 0;             // in the group
+  bool declined = false;               // ended without a result, out of a select
 };
 
 /// What differs between a coroutine and a blocking call, as one static table a type.
@@ -87,6 +103,12 @@ class Completion {
 
 class alignas(16) Header {
  public:
+  /// First, as Branch::task() wants. What follows up to `outcome` lies in its tail.
+  [[no_unique_address]] Branch root;
+  std::uint8_t again = 0;   ///< kYielded and so on: why this poll ends in a queue
+  std::uint8_t budget = 0;  ///< awaits left in this poll
+  TaskKind kind = TaskKind::Task;
+  observe::Outcome outcome = observe::Outcome::Done;
   State state;
   union {
     Header* queue_next = nullptr;  ///< link of the injection queue
@@ -97,12 +119,11 @@ class alignas(16) Header {
   TaskId id = TaskId::None;
   TaskId parent = TaskId::None;
   Site site;
-  Branch root;
   Arm* arms = nullptr;  ///< live arms, newest first; owner of kRunning only
   union {
     Header* join_task =
         nullptr;             ///< the task that awaits this one; owned as State::kJoinWaker says
-    Completion* completion;  ///< likewise, if has_completion
+    Completion* completion;  ///< likewise, if join_branch is kCompletes
   };
   Label* label = nullptr;
   // Written by the owner of kRunning, read by anybody: relaxed, they publish nothing.
@@ -121,19 +142,17 @@ class alignas(16) Header {
   std::uint32_t scheduled_at;
   BranchId join_branch = BranchId::Root;
   std::uint16_t last_branch = 0;
-  TaskKind kind = TaskKind::Task;
-  observe::Outcome outcome = observe::Outcome::Done;
-  bool has_completion = false;  ///< fits join_task
-  bool body_done = false;       ///< the body ran to its end in this poll
-  std::uint8_t again = 0;       ///< kYielded and so on: why this poll ends in a queue
-  std::uint8_t budget = 0;      ///< awaits left in this poll
 
+  /// In the place of a branch of `join_task`; the id of no branch.
+  static constexpr BranchId kCompletes{0xffff};
   static constexpr std::uint8_t kYielded = 1, kRootYielded = 2, kOutOfBudget = 4;
 
   Header() noexcept = default;
   Header(const Header&) = delete;
   Header& operator=(const Header&) = delete;
 
+  /// The coroutine ran to its end; only for one that was polled.
+  [[nodiscard]] bool body_done() const noexcept { return root.leaf == nullptr; }
   [[nodiscard]] void* body() noexcept { return this + 1; }
   [[nodiscard]] static Header& of_body(void* body) noexcept {
     return static_cast<Header*>(body)[-1];
@@ -162,7 +181,14 @@ class alignas(16) Header {
     return std::uint32_t{1} << (observe::number(branch) % 32);
   }
 };
-static_assert(sizeof(Header) <= 160, "every task and every awaited frame pays for it");
+static_assert(sizeof(Header) <= 144, "every task and every awaited frame pays for it");
+static_assert(std::is_standard_layout_v<Header>, "its address is that of its root");
+
+inline Header& Branch::task() const noexcept {
+  if (is_arm()) [[unlikely]]
+    return *static_cast<const Arm*>(this)->owner;
+  return *reinterpret_cast<Header*>(const_cast<Branch*>(this));
+}
 
 /// Memory for a header and `body_bytes` behind it. Throws std::bad_alloc.
 [[nodiscard]] inline void* allocate_body(std::size_t body_bytes) {

@@ -91,7 +91,7 @@ class JoinWaiter : public Waiter {
     if (!std::exchange(enlisted_, false)) return;
     // Complete: the completing thread took the slot, and drops the reference itself.
     if (joined_->state.clear_join_waker() == State::Joined::Registered) {
-      branch_->task->drop_reference();
+      branch_->task().drop_reference();
     }
   }
 
@@ -103,11 +103,11 @@ class JoinWaiter : public Waiter {
   bool enlist() noexcept {
     if (joined_->state.has_join_waker()) awaited_twice();
     // The slot keeps this task's memory: the wake may come when the wait is over and the task gone.
-    branch_->task->add_reference();
-    joined_->join_task = branch_->task;
+    branch_->task().add_reference();
+    joined_->join_task = &branch_->task();
     joined_->join_branch = branch_->id;
     if (joined_->state.set_join_waker() == State::Joined::Complete) {
-      branch_->task->drop_reference();
+      branch_->task().drop_reference();
       return false;
     }
     enlisted_ = true;

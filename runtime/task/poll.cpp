@@ -47,7 +47,7 @@ void resume(Branch& branch) {
 observe::Wait wait_of(const Branch& branch) noexcept {
   observe::Wait wait;
   wait.branch = branch.id;
-  if (branch.is_arm) {
+  if (branch.is_arm()) {
     const auto& arm = static_cast<const Arm&>(branch);
     wait.parent = arm.group->owner()->id;
   }
@@ -67,18 +67,18 @@ void poll_body(Header& task) {
     // yielded need not be asked.
     if ((again & Header::kRootYielded) == 0 && !may_go_on(task.root)) return;
     resume(task.root);
-    if (task.body_done || task.arms == nullptr) return;
+    if (task.body_done() || task.arms == nullptr) return;
   }
   while (Branch* branch = next_runnable(task)) {
-    if (branch->is_arm && static_cast<const Arm*>(branch)->locals != nullptr) [[unlikely]] {
+    if (branch->is_arm() && static_cast<const Arm*>(branch)->locals != nullptr) [[unlikely]] {
       const LocalsInForce in_force(static_cast<const Arm*>(branch)->locals);
       resume(*branch);
     } else {
       resume(*branch);
     }
-    if (task.body_done) return;
+    if (task.body_done()) return;
     // Here and not in the arm's last suspension: its group may destroy its frame.
-    if (branch->is_arm && branch->leaf == nullptr) {
+    if (branch->is_arm() && branch->leaf == nullptr) {
       auto& arm = static_cast<Arm&>(*branch);
       arm.group->arm_done(arm);
     }
@@ -126,15 +126,14 @@ void visit_branches(const Header& task, bool with_frames, BranchVisit visit, voi
 }
 
 void Group::link(Arm& arm, Branch& owner, Arm* after) noexcept {
-  Header& task = *owner.task;
-  arm.task = &task;
-  arm.is_arm = true;
-  // Id 0 is the root's; ids are reused only after 65,535 arms of one task.
-  if (++task.last_branch == 0) task.last_branch = 1;
+  Header& task = owner.task();
+  arm.owner = &task;
+  // Id 0 is the root's; ids are reused only after 65,534 arms of one task.
+  if (++task.last_branch == observe::number(Header::kCompletes)) task.last_branch = 1;
   arm.id = BranchId{task.last_branch};
-  arm.locals = owner.is_arm ? static_cast<const Arm&>(owner).locals : nullptr;
+  arm.locals = owner.is_arm() ? static_cast<const Arm&>(owner).locals : nullptr;
   Arm* const previous = after != nullptr ? after
-                        : owner.is_arm   ? &static_cast<Arm&>(owner)
+                        : owner.is_arm() ? &static_cast<Arm&>(owner)
                                          : nullptr;
   arm.link = previous != nullptr ? &previous->next : &task.arms;
   arm.next = *arm.link;
@@ -146,7 +145,7 @@ void Group::unlink(Arm& arm) noexcept {
   if (arm.link == nullptr) return;
   // Still announced: destroyed while it waited. The end of a task says so of its root.
   if (std::exchange(arm.announced, false) && observe::wants(observe::Event::Wait)) {
-    observe::observer()->on_wait_cancelled(arm.task->id, arm.id, observe::read_ticks());
+    observe::observer()->on_wait_cancelled(arm.owner->id, arm.id, observe::read_ticks());
   }
   *arm.link = arm.next;
   if (arm.next != nullptr) arm.next->link = arm.link;

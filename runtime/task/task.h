@@ -26,19 +26,6 @@ class Task;
 
 namespace task {
 
-/// An arm of select, join or timeout: a branch with a group that it reports to.
-class Group;
-struct LocalValue;
-class Arm : public Branch {
- public:
-  Group* group = nullptr;
-  Arm* next = nullptr;                 // list of the task's live arms
-  Arm** link = nullptr;                // what points here
-  const LocalValue* locals = nullptr;  // in force while it runs; see task_local.h
-  std::uint32_t index = 0;             // in the group
-  bool declined = false;               // ended without a result, out of a select
-};
-
 /// Waits for its arms; lives in the awaiting frame. Its arms are destroyed before it ends.
 class Group : public Waiter {
  public:
@@ -89,9 +76,8 @@ class PromiseBase {
   /// The body ended: whom to go on with.
   [[nodiscard]] std::coroutine_handle<> finish() noexcept {
     if (awaiter_ != nullptr) return awaiter_->handle();
+    // Who resumed the branch sees it: a task's body has ended; an arm's group has to be told.
     branch_->leaf = nullptr;
-    // Whoever resumed an arm sees that it has no leaf any more, and tells its group.
-    if (!branch_->is_arm) branch_->task->body_done = true;
     return std::noop_coroutine();
   }
 
@@ -149,7 +135,7 @@ class PutOff : public Waiter {
   virtual ~PutOff() = default;
   /// Ends the poll, so that the task is queued again.
   void end_poll() noexcept {
-    Header& task = *branch_->task;
+    Header& task = branch_->task();
     task.again |= Header::kOutOfBudget;
     // The task runs: this only names the branch and makes the worker queue the task again.
     static_cast<void>(task.notify(branch_->id));
@@ -181,7 +167,7 @@ class Budgeted {
   }
 
   [[nodiscard, gnu::always_inline]] bool await_ready() noexcept {
-    Header& task = *reinterpret_cast<Promise*>(link_)->branch()->task;
+    Header& task = reinterpret_cast<Promise*>(link_)->branch()->task();
     if (task.budget == 0) [[unlikely]] {
       if (put_it_off()) return false;
     } else {
@@ -207,7 +193,7 @@ class Budgeted {
     }
     [[nodiscard]] bool ready(bool woken) noexcept override {
       if (!woken) return false;
-      Header& task = *promise_.branch()->task;
+      Header& task = promise_.branch()->task();
       if (task.budget != 0) --task.budget;
       if (ready_for(await_.leaf_, task)) return true;
       return !await_.start(std::coroutine_handle<Promise>::from_promise(promise_));
@@ -383,7 +369,7 @@ class Promise final : public PromiseBase, public PromiseResult<T> {
   template <class A>
   [[nodiscard]] decltype(auto) await_transform(Inherited<A>& inner, Site site = Site::current()) {
     const PromiseBase* owner = awaiter_;
-    if (owner == nullptr && branch_->is_arm)
+    if (owner == nullptr && branch_->is_arm())
       owner = static_cast<const Arm&>(*branch_).group->owner()->leaf;
     return await_transform(std::forward<A>(inner.awaitable),
                            owner != nullptr ? Site(owner->site()) : site);

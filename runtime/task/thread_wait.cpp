@@ -12,7 +12,6 @@ ThreadHeader::ThreadHeader() noexcept {
   state.init_none();
   kind = TaskKind::BlockOn;  // no queue takes it
   id = current_task_id();
-  root.task = this;
   // No scheduler's address: who wakes compares it with its own, and must not find them equal.
   scheduler = reinterpret_cast<scheduler::Scheduler*>(this);
 }

@@ -29,7 +29,7 @@ namespace task {
 class Waker {
  public:
   explicit Waker(const Branch& branch) noexcept
-      : task_(Reference::to(*branch.task)), branch_(branch.id) {
+      : task_(Reference::to(branch.task())), branch_(branch.id) {
     count(1);
   }
   Waker(const Waker& other) noexcept : task_(other.task_), branch_(other.branch_) { count(1); }

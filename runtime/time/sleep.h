@@ -39,9 +39,6 @@ class [[nodiscard]] Sleep final : public TimerNode {
     stop();
     elapsed_ = true;
   }
-
- private:
-  bool elapsed_ = false;
 };
 
 /// From now, not from the await.

@@ -73,7 +73,7 @@ std::size_t Timers::advance(std::uint64_t now, task::WakeBatch& wakes) noexcept 
       due[count] = static_cast<TimerNode*>(entry);
       __builtin_prefetch(due[count++]->branch(), 1);
     }
-    for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(due[i]->branch()->task, 1);
+    for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(&due[i]->branch()->task(), 1);
     for (std::size_t i = 0; i < count; ++i) {
       TimerNode& node = *due[i];
       ++fired;

@@ -48,6 +48,7 @@ class TimerNode : public task::FireWaiter, private WheelEntry {
   /// Leaves the wheel, fired or not; nothing if it is in none. After it nobody else knows the node.
   void stop() noexcept;
 
+  bool elapsed_ = false;  // of Sleep; here, because it fits behind the entry's small members
   std::uint64_t deadline_ns_;
 
  private:

@@ -76,7 +76,6 @@ void fires_while_it_stops() {
   time::Timers timers{kStart};
   auto header = std::make_unique<task::Header>();
   header->state.init_scheduled();
-  header->root.task = header.get();
   static_cast<void>(header->state.to_running());
   std::optional<Node> node(std::in_place, 5, &header->root);
   static_cast<void>(node->start_in(timers));

@@ -11,6 +11,7 @@
 
 using namespace taskscope::interleave;
 using namespace taskscope::runtime;
+using task::Arm;
 using task::Header;
 using task::State;
 
@@ -25,6 +26,7 @@ struct Wait final : task::FireWaiter {
 /// A task in hand: its header ends when its body does, so that a late touch is found.
 struct Waiting {
   std::unique_ptr<Header> header = std::make_unique<Header>();
+  Arm arm;
   std::optional<Wait> wait;
   bool linked = true;  // under lock
   sync::Lock lock;
@@ -33,9 +35,9 @@ struct Waiting {
 
   explicit Waiting(bool is_arm) {
     header->state.init_scheduled();
-    header->root.task = header.get();
-    header->root.is_arm = is_arm;
-    wait.emplace(header->root);
+    arm.owner = header.get();
+    arm.id = observe::BranchId{1};
+    wait.emplace(is_arm ? arm : header->root);
   }
   /// As the release of a lock: fires under it, queues after it.
   void fire() {

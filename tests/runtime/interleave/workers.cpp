@@ -26,7 +26,7 @@ void Workers::work() {
       task.ops->destroy(task);
     } else {
       runtime::task::poll_body(task);
-      done = task.body_done;
+      done = task.body_done();
       if (done && task.ops->end(task)) task.outcome = runtime::observe::Outcome::Exception;
     }
     if (done) {
@@ -94,7 +94,6 @@ Header& make_header(void* body) noexcept {
 void adopt(scheduler::Scheduler& scheduler, Header& header, const BodyOps& ops, SpawnOptions) {
   header.scheduler = &scheduler;
   header.ops = &ops;
-  header.root.task = &header;
   header.state.init_scheduled();
   interleave::workers->adopted(header);
   interleave::workers->submit(header);
