@@ -108,8 +108,6 @@ class ChannelCore final : public Waitable {
                      [this] { return owner().receivers_ == 0; });
     }
     void await_resume() noexcept { static_cast<void>(take_grant()); }
-
-   private:
   };
 
  private:

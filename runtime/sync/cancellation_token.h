@@ -38,8 +38,6 @@ class TokenCore final : public Waitable {
       return wait_in(owner().line_, awaiting.promise(), [this] { return owner().is_cancelled(); });
     }
     void await_resume() noexcept { static_cast<void>(take_grant()); }
-
-   private:
   };
 
  private:

@@ -49,8 +49,6 @@ class ChannelCore : public Waitable {
       return wait_in(owner().closings_, awaiting.promise(), [this] { return owner().closed_; });
     }
     void await_resume() noexcept { static_cast<void>(take_grant()); }
-
-   private:
   };
 
  protected:

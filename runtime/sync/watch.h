@@ -94,8 +94,6 @@ class ChannelCore : public Waitable {
                      [this] { return owner().receivers() == 0; });
     }
     void await_resume() noexcept { static_cast<void>(take_grant()); }
-
-   private:
   };
 
  protected:
