@@ -19,8 +19,9 @@ ChannelCore::ChannelCore(std::size_t capacity, const char* name, Site site)
 }
 
 void ChannelCore::drop_sender() noexcept {
-  // Release for all, acquire for the last: what they sent is seen by who finds the channel closed.
-  if (senders_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  // Release: pairs with the acquires of who counts the senders; what all did is seen by who finds
+  // none. The last itself only wakes those who will look.
+  if (senders_.fetch_sub(1, std::memory_order_release) != 1) return;
   task::WakeBatch batch;
   std::unique_lock lock(lock_);
   line_.wake_all(lock, batch);
@@ -84,7 +85,7 @@ std::size_t ChannelCore::send(Message message) noexcept {
 Result<ChannelCore::Message, RecvError> ChannelCore::try_receive(std::uint64_t& position) noexcept {
   const std::lock_guard guard(lock_);
   if (position == next_) {
-    const bool closed = senders_.load(std::memory_order_acquire) == 0;
+    const bool closed = senders() == 0;
     return RecvError{closed ? RecvError::Kind::Closed : RecvError::Kind::Empty, 0};
   }
   if (position < oldest()) {
@@ -117,7 +118,8 @@ std::size_t ChannelCore::queued() noexcept {
 }
 
 bool ChannelCore::Receiving::is_over() const noexcept {
-  return position_ != owner().next_ || owner().senders_.load(std::memory_order_acquire) == 0;
+  // Relaxed: only whether to look; try_receive acquires.
+  return position_ != owner().next_ || owner().senders_.load(std::memory_order_relaxed) == 0;
 }
 
 bool ChannelCore::Receiving::is_over_or_enter() noexcept {

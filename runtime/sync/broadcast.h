@@ -50,7 +50,7 @@ class ChannelCore final : public Waitable {
   [[nodiscard]] bool try_add_sender() noexcept;
   void drop_sender() noexcept;
   [[nodiscard]] std::size_t senders() const noexcept {
-    // Acquire: pairs with drop_sender's release; what the last one sent is seen.
+    // Acquire: pairs with drop_sender's release; what all sent before they went is seen.
     return senders_.load(std::memory_order_acquire);
   }
   /// Returns where the new receiver begins: behind what was sent.

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "taskscope/runtime/sync/broadcast.h"
 #include "taskscope/runtime/sync/mpsc.h"
 #include "taskscope/runtime/sync/oneshot.h"
 #include "taskscope/runtime/sync/watch.h"
@@ -11,6 +12,7 @@
 
 using namespace taskscope::interleave;
 using namespace taskscope::runtime;
+namespace broadcast = sync::broadcast;
 namespace mpsc = sync::mpsc;
 namespace oneshot = sync::oneshot;
 namespace watch = sync::watch;
@@ -233,9 +235,139 @@ Part others() {
                     {"watch: receivers go", watch_receivers_go, {.preemptions = 3}}}};
 }
 
+bool is_closed(const broadcast::RecvError& error) {
+  return error.kind == broadcast::RecvError::Kind::Closed;
+}
+Task<void> hear_all(broadcast::Receiver<int> receiver, Tracked<int>* before) {
+  int heard = 0;
+  for (;;) {
+    const auto got = co_await receiver.recv();
+    if (!got.has_value()) {
+      check(is_closed(got.error()), "it lags behind nothing");
+      break;
+    }
+    check(before->read() == 1, "done before it was sent");
+    heard = 10 * heard + *got;
+  }
+  check(heard == 12, "all that was sent, in order");
+}
+/// A thread sends and goes; of two receivers each hears all.
+void broadcast_sends() {
+  Workers workers;
+  Tracked<int> before;
+  auto [sender, receiver] = broadcast::channel<int>(2);
+  workers.spawn(hear_all(sender.subscribe(), &before)).detach();
+  workers.spawn(hear_all(std::move(receiver), &before)).detach();
+  auto sending = std::make_optional(std::move(sender));
+  threads([&] { workers.work(); },
+          [&] {
+            before.write(1);
+            check(sending->send(1).has_value(), "there are receivers");
+            check(sending->send(2).has_value(), "there are receivers");
+            sending.reset();
+          });
+}
+Task<void> hear_end(broadcast::Receiver<int> receiver, Tracked<int>* one, Tracked<int>* two) {
+  const auto got = co_await receiver.recv();
+  check(!got.has_value(), "nothing was sent");
+  check(one->read() + two->read() == 2, "both were through");
+}
+void broadcast_senders_go() {
+  Workers workers;
+  Tracked<int> one, two;
+  auto [sender, receiver] = broadcast::channel<int>(1);
+  workers.spawn(hear_end(std::move(receiver), &one, &two)).detach();
+  auto first = std::make_optional(std::move(sender));
+  auto second = first;
+  threads([&] { workers.work(); },
+          [&] {
+            one.write(1);
+            first.reset();
+          },
+          [&] {
+            two.write(1);
+            second.reset();
+          });
+}
+/// What a sender did before it went is seen by who finds the channel ended, or no sender counted,
+/// without waiting.
+void broadcast_end_is_seen() {
+  auto [sender, receiver] = broadcast::channel<int>(1);
+  const auto weak = sender.downgrade();
+  auto first = std::make_optional(std::move(sender));
+  auto second = first;
+  Tracked<int> one, two;
+  threads(
+      [&] {
+        one.write(1);
+        first.reset();
+      },
+      [&] {
+        two.write(1);
+        second.reset();
+      },
+      [&] {
+        const auto got = receiver.try_recv();
+        if (!got.has_value() && is_closed(got.error()))
+          check(one.read() + two.read() == 2, "both were through");
+      },
+      [&] {
+        if (weak.strong_count() == 0) check(one.read() + two.read() == 2, "both were through");
+      });
+}
+Task<void> hear_receivers_go(broadcast::Sender<int> sender, Tracked<int>* one, Tracked<int>* two) {
+  co_await sender.closed();
+  check(one->read() + two->read() == 2, "both were through");
+}
+void broadcast_receivers_go() {
+  Workers workers;
+  Tracked<int> one, two;
+  auto [sender, receiver] = broadcast::channel<int>(1);
+  auto first = std::make_optional(sender.subscribe());
+  auto second = std::make_optional(std::move(receiver));
+  workers.spawn(hear_receivers_go(std::move(sender), &one, &two)).detach();
+  threads([&] { workers.work(); },
+          [&] {
+            one.write(1);
+            first.reset();
+          },
+          [&] {
+            two.write(1);
+            second.reset();
+          });
+}
+/// A weak sender becomes a strong one while the last strong one goes.
+void broadcast_upgrade() {
+  auto [sender, receiver] = broadcast::channel<int>(1);
+  auto weak = sender.downgrade();
+  auto strong = std::make_optional(std::move(sender));
+  bool upgraded = false;
+  threads([&] { strong.reset(); },
+          [&] {
+            if (auto again = weak.upgrade()) {
+              upgraded = true;
+              check(again->send(1).has_value(), "there is a receiver");
+            }
+          });
+  const auto got = receiver.try_recv();
+  check(got.has_value() == upgraded, "what was sent is there");
+  if (!upgraded) check(is_closed(got.error()), "nobody can send any more");
+}
+
+Part broadcasts() {
+  return {.files = {"sync/broadcast.h", "sync/broadcast.cpp"},
+          .cases = {{"broadcast", broadcast_sends, {.preemptions = 2}},
+                    {"broadcast: senders go", broadcast_senders_go, {.preemptions = 3}},
+                    {"broadcast: the end is seen", broadcast_end_is_seen, {.preemptions = 3}},
+                    {"broadcast: receivers go", broadcast_receivers_go, {.preemptions = 3}},
+                    {"broadcast: upgrade", broadcast_upgrade}}};
+}
+
 }  // namespace
 
 TEST_CASE("interleavings: mpsc") { check_cases(mpsc_channels()); }
 TEST_CASE("interleavings: every order of mpsc is needed") { check_orders(mpsc_channels()); }
 TEST_CASE("interleavings: oneshot and watch") { check_cases(others()); }
 TEST_CASE("interleavings: every order of oneshot and watch is needed") { check_orders(others()); }
+TEST_CASE("interleavings: broadcast") { check_cases(broadcasts()); }
+TEST_CASE("interleavings: every order of broadcast is needed") { check_orders(broadcasts()); }
