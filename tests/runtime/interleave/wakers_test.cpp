@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "taskscope/runtime/sync/lock.h"
+#include "taskscope/runtime/sync/mutex.h"
+#include "taskscope/runtime/sync/oneshot.h"
 #include "taskscope/runtime/task/waker.h"
 #include "taskscope/tests/runtime/interleave/workers.h"
 
@@ -215,6 +217,37 @@ void join_handle() {
   check(got == 42, "the result has come");
 }
 
+/// A thread waits in the place of a task; its header ends as soon as it was woken.
+void thread_locks() {
+  auto mutex = std::make_unique<sync::Mutex<Tracked<int>>>(Tracked<int>());
+  threads(
+      [&] {
+        if (auto guard = mutex->try_lock()) guard->write(guard->read() + 1);
+      },
+      [&] {
+        const auto guard = mutex->blocking_lock();
+        guard->write(guard->read() + 1);
+      });
+}
+void thread_receives() {
+  auto [sender, receiver] = sync::oneshot::channel<Tracked<int>>();
+  auto sending = std::make_optional(std::move(sender));
+  threads(
+      [&] {
+        check(sending->send(Tracked<int>(7)).has_value(), "open");
+        sending.reset();
+      },
+      [&] {
+        auto got = receiver.blocking_recv();
+        check(got.has_value() && got->read() == 7, "the message");
+      });
+}
+
+Part thread_waits() {
+  return {.files = {"task/thread_wait.h", "task/thread_wait.cpp"},
+          .cases = {{"a thread locks", thread_locks}, {"a thread receives", thread_receives}}};
+}
+
 Part wakers() {
   return {.files = {"task/waiter.h", "task/fire_waiter.cpp", "task/header.h", "task/poll.cpp"},
           .cases = {{"fire while polled", fire_while_polled<false>},
@@ -231,3 +264,7 @@ Part wakers() {
 
 TEST_CASE("interleavings: wakers") { check_cases(wakers()); }
 TEST_CASE("interleavings: every order of the wakers is needed") { check_orders(wakers()); }
+TEST_CASE("interleavings: threads that wait") { check_cases(thread_waits()); }
+TEST_CASE("interleavings: every order of threads that wait is needed") {
+  check_orders(thread_waits());
+}

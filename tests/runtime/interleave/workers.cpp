@@ -3,6 +3,7 @@
 #include "taskscope/runtime/scheduler/driver_access.h"
 #include "taskscope/runtime/task/poll.h"
 #include "taskscope/runtime/task/task_local.h"
+#include "taskscope/runtime/task/thread_wait.h"
 #include "taskscope/runtime/task/wake.h"
 
 namespace taskscope::interleave {
@@ -72,7 +73,10 @@ void report_unhandled(const Header&, std::exception_ptr) noexcept {}
 void submit(Header* task) noexcept {
   if (task != nullptr) interleave::workers->submit(*task);
 }
-void wake_thread(Header& task) noexcept { submit(&task); }
+void wake_thread(Header& task) noexcept {
+  interleave::check(ThreadHeader::is(task), "no task here is one of block_on");
+  static_cast<ThreadHeader&>(task).wake();
+}
 void report_wake(Header&, BranchId, observe::ResourceId) noexcept {}
 TaskId current_task_id() noexcept { return TaskId::None; }
 WakeOrigin::WakeOrigin(observe::WakeCause cause, int fd) noexcept {
@@ -94,6 +98,7 @@ Header& make_header(void* body) noexcept {
 void adopt(scheduler::Scheduler& scheduler, Header& header, const BodyOps& ops, SpawnOptions) {
   header.scheduler = &scheduler;
   header.ops = &ops;
+  header.runtime = observe::RuntimeId{1};
   header.state.init_scheduled();
   interleave::workers->adopted(header);
   interleave::workers->submit(header);

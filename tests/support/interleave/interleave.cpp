@@ -232,6 +232,12 @@ class Model {
   void read(Word& word, const void* address, std::size_t index, Order order);
   void append(Word& word, std::uint64_t value, Order order, bool modifies);
   void fence(Order order);
+  /// This thread now knows the word's last value, and nothing else that was done before.
+  std::uint64_t see_newest(const void* address) {
+    Store& newest = word_at(address, 0).stores.back();
+    newest.seen[current_] = std::min(newest.seen[current_], self().time);
+    return newest.value;
+  }
 
   std::unordered_map<const void*, Mutex> mutexes;
   std::unordered_map<const void*, View> handoffs;
@@ -938,9 +944,7 @@ void yield_thread(std::source_location place) noexcept {
   if (word == nullptr) return;
   model->step({.address = word, .enabled = Step::Enabled::Changed});
   // A store is seen in finite time: whoever looked in vain sees the newest there is now.
-  auto& at = model->word_at(word, 0);
-  auto& seen = at.stores.back().seen[model->current()];
-  seen = std::min(seen, model->self().time);
+  model->see_newest(word);
   model->happened("yield", ~std::size_t{0}, place, word, 0);
 }
 
@@ -948,8 +952,9 @@ void futex_wait(Atomic<std::uint32_t>& word, std::uint32_t expected, std::uint64
                 std::source_location place) noexcept {
   if (model == nullptr) return;
   model->step({.address = &word, .writes = true});
-  // The kernel looks at the newest value, under the lock that a wake takes, too.
-  if (model->word_at(&word, 0).stores.back().value != expected) {
+  // The kernel looks at the newest value, under the lock that a wake takes, too. It does so for
+  // this thread, which will not see an older one afterwards.
+  if (model->see_newest(&word) != expected) {
     model->happened("futex_wait, not entered", ~std::size_t{0}, place, &word, expected);
     return;
   }

@@ -310,6 +310,25 @@ TEST_CASE("interleave: finds a lost wake-up as a deadlock, and replays it") {
   CHECK(*again.failure == *lost.failure);
 }
 
+TEST_CASE("interleave: whom the kernel sends back sees the word's last value, and only that") {
+  const auto other = outcomes([] {
+    Atomic<std::uint32_t> word{0}, other{0};
+    std::uint32_t seen = 0;
+    threads(
+        [&] {
+          while (word.load(kRelaxed) == 0) futex_wait(word, 0);
+          seen = other.load(kRelaxed);
+        },
+        [&] {
+          other.store(1, kRelaxed);
+          word.store(1, kRelease);
+          futex_wake(word);
+        });
+    return static_cast<int>(seen);
+  });
+  CHECK(other == std::set{0, 1});
+}
+
 TEST_CASE("interleave: locks exclude, publish, and deadlock when taken crosswise") {
   CHECK(explore([] {
           ThreadMutex mutex;
