@@ -419,7 +419,7 @@ bool Scheduler::destroy_queued() noexcept {
     return task != nullptr;
   };
   for (auto& worker : workers_) {
-    destroy(worker->lifo_.exchange(nullptr, std::memory_order_acq_rel));
+    destroy(worker->lifo_.steal());
     while (destroy(worker->queue_.pop())) {
     }
   }
@@ -816,7 +816,7 @@ bool Scheduler::rescue(Worker& worker) {
           sequence == worker.seen_polls_[i] && other.current_.load(std::memory_order_relaxed) != 0;
       worker.seen_polls_[i] = sequence;
       if (!stuck) continue;
-      if (task::Header* task = other.lifo_.exchange(nullptr, std::memory_order_acq_rel)) {
+      if (task::Header* task = other.lifo_.steal()) {
         worker.push_back(task);
       } else if (task::Header* stolen = worker.steal_from(other)) {
         worker.push_back(stolen);

@@ -186,19 +186,7 @@ void Worker::submit_metered(task::Header* task) noexcept {
 [[gnu::always_inline]] inline void Worker::put_first(task::Header* task) noexcept {
   if (!use_lifo_) [[unlikely]]
     return push_back(task);
-  if (task::Header* displaced = swap_lifo(task)) push_back(displaced);
-}
-
-[[gnu::always_inline]] inline task::Header* Worker::swap_lifo(task::Header* task) noexcept {
-  // Acquire and release: a thief may take the task from here.
-  if (!alone_) return lifo_.exchange(task, std::memory_order_acq_rel);
-  task::Header* const before = lifo_.load(std::memory_order_relaxed);
-  lifo_.store(task, std::memory_order_relaxed);
-  return before;
-}
-
-task::Header* Worker::take_lifo() noexcept {
-  return lifo_.load(std::memory_order_relaxed) != nullptr ? swap_lifo(nullptr) : nullptr;
+  if (task::Header* displaced = lifo_.swap(task, alone_)) push_back(displaced);
 }
 
 void Worker::requeue(task::Header* task) noexcept {
@@ -267,7 +255,7 @@ task::Header* Worker::next_task() {
     if (task::Header* task = look_around()) return task;
     if (root_is_over()) return nullptr;
   }
-  if (task::Header* task = take_lifo()) {
+  if (task::Header* task = lifo_.take(alone_)) {
     if (++lifo_polls_ <= kLifoPolls || queue_.empty()) return task;
     if (!queue_.push(task)) overflow(task);
   }
@@ -582,8 +570,7 @@ observe::WorkerView Worker::view() const noexcept {
   view.poll_sequence = poll_sequence_.load(std::memory_order_relaxed);
   const auto awake_since_ns = awake_since_published_ns_.load(std::memory_order_relaxed);
   view.parked = awake_since_ns == 0;
-  view.queue_depth = static_cast<std::uint32_t>(queue_.size()) +
-                     (lifo_.load(std::memory_order_relaxed) != nullptr ? 1 : 0);
+  view.queue_depth = static_cast<std::uint32_t>(queue_.size()) + (lifo_.empty() ? 0 : 1);
   const auto occupancy = timers_.occupancy();
   std::copy(occupancy.begin(), occupancy.end(), std::begin(view.wheel));
   view.late_max_ns = timers_.late_max_ns();

@@ -12,6 +12,7 @@
 #include "taskscope/runtime/metrics/mean_poll_time.h"
 #include "taskscope/runtime/metrics/meters.h"
 #include "taskscope/runtime/observe/facts.h"
+#include "taskscope/runtime/scheduler/lifo_slot.h"
 #include "taskscope/runtime/scheduler/local_queue.h"
 #include "taskscope/runtime/scheduler/park_word.h"
 #include "taskscope/runtime/scheduler/root.h"
@@ -66,9 +67,7 @@ class Worker {
 
   static constexpr std::uint64_t kNotCarried = ~std::uint64_t{0} - 1;
 
-  [[nodiscard]] task::Header* take_lifo() noexcept;
   /// Puts a task, or none, into the LIFO slot; returns what was there.
-  [[nodiscard]] task::Header* swap_lifo(task::Header* task) noexcept;
   [[nodiscard]] task::Header* pop() noexcept {
     task::Header* const task = alone_ ? queue_.pop_alone() : queue_.pop();
     // By the time it has its turn it is here: a task that waited long is in no cache, and one that
@@ -113,7 +112,7 @@ class Worker {
   void overflow(task::Header* task) noexcept;
   void found_work();
   [[nodiscard]] bool has_work() const noexcept {
-    return lifo_.load(std::memory_order_relaxed) != nullptr || !queue_.empty() || root_wants();
+    return !lifo_.empty() || !queue_.empty() || root_wants();
   }
   [[nodiscard]] bool root_wants() const noexcept {
     return root_ != nullptr && (root_->is_ready() || root_->has_local_work() || root_is_over());
@@ -155,7 +154,7 @@ class Worker {
   metrics::MeanPollTime mean_poll_time_;
   std::atomic<std::int32_t> tid_{0};
   // --- shared
-  alignas(64) Atomic<task::Header*> lifo_{nullptr};  ///< exchanged by the worker and by thieves
+  alignas(64) LifoSlot<task::Header> lifo_;  ///< used by the worker and by thieves
   Queue queue_;
   alignas(64) ParkWord park_word_;
   time::Timers timers_;

@@ -5,8 +5,10 @@
 
 #include "taskscope/runtime/scheduler/idle_set.h"
 #include "taskscope/runtime/scheduler/injection_queue.h"
+#include "taskscope/runtime/scheduler/lifo_slot.h"
 #include "taskscope/runtime/scheduler/local_queue.h"
 #include "taskscope/runtime/scheduler/park_word.h"
+#include "taskscope/runtime/scheduler/root.h"
 #include "taskscope/runtime/scheduler/watch.h"
 #include "taskscope/tests/runtime/interleave/part.h"
 
@@ -97,6 +99,53 @@ void thief_is_seen() {
         read_by_thief.write(1);
         std::array<Item*, 2> out;
         static_cast<void>(queue.steal(out.data(), 1));
+      });
+}
+
+/// The slot in front of the queue: put in, displaced, taken, stolen.
+void owner_and_thief_of_slot() {
+  scheduler::LifoSlot<Item> slot;
+  std::array<Item, 3> items;
+  threads(
+      [&] {
+        for (auto& item : items) {
+          item.taken.write(0);
+          if (Item* displaced = slot.swap(&item, false)) displaced->take();
+        }
+        if (Item* left = slot.take(false)) left->take();
+      },
+      [&] {
+        for (int i = 0; i < 2; ++i)
+          if (Item* stolen = slot.steal()) stolen->take();
+      });
+  check(slot.empty(), "taken or stolen");
+  each_was_taken_once(items);
+}
+
+/// A thread in block_on is told to look, by two, and sees what each did before.
+void block_on_is_notified() {
+  using scheduler::Root;
+  task::Header of;
+  Root root(of);
+  check(root.take() == Root::kReady, "it begins ready");
+  Tracked<int> ready, stopped;
+  threads(
+      [&] {
+        for (std::uint32_t had = 0; had != (Root::kReady | Root::kLook);) {
+          const std::uint32_t bits = root.take();
+          if (bits == 0) root.sleep();
+          if ((bits & Root::kReady) != 0) check(ready.read() == 1, "done before");
+          if ((bits & Root::kLook) != 0) check(stopped.read() == 1, "done before");
+          had |= bits;
+        }
+      },
+      [&] {
+        ready.write(1);
+        root.notify(Root::kReady);
+      },
+      [&] {
+        stopped.write(1);
+        root.notify(Root::kLook);
       });
 }
 
@@ -322,13 +371,16 @@ void watch_deepens() {
 }
 
 Part queues() {
-  return {.files = {"scheduler/local_queue.h", "scheduler/injection_queue.h",
-                    "scheduler/idle_set.h", "scheduler/park_word.h", "scheduler/watch.h"},
+  return {.files = {"scheduler/local_queue.h", "scheduler/lifo_slot.h",
+                    "scheduler/injection_queue.h", "scheduler/idle_set.h", "scheduler/park_word.h",
+                    "scheduler/root.h", "scheduler/watch.h"},
           .cases = {{"owner and thief", owner_and_thieves<4, 3, 1>},
                     {"owner and two thieves", owner_and_thieves<4, 2, 2>, {.preemptions = 2}},
                     {"full, with a thief", owner_and_thieves<2, 3, 1>},
                     {"wraps", wraps},
                     {"a thief is seen", thief_is_seen},
+                    {"owner and thief of the slot", owner_and_thief_of_slot},
+                    {"block_on is notified", block_on_is_notified},
                     {"chains", chains},
                     {"submit to the last worker", submit_to_the_last},
                     {"a worker that is busy", worker_that_is_busy},
