@@ -5,10 +5,12 @@
 #include <mutex>
 #include <optional>
 
+#include "taskscope/runtime/sync/barrier.h"
 #include "taskscope/runtime/sync/cancellation_token.h"
 #include "taskscope/runtime/sync/mutex.h"
 #include "taskscope/runtime/sync/notify.h"
 #include "taskscope/runtime/sync/once_cell.h"
+#include "taskscope/runtime/sync/rw_lock.h"
 #include "taskscope/runtime/sync/semaphore.h"
 #include "taskscope/runtime/sync/watch.h"
 #include "taskscope/tests/runtime/interleave/workers.h"
@@ -212,6 +214,72 @@ Part mutexes() {
           {"Semaphore::give", "fetch_add", kRelease, kRelaxed, "the list of holders"}}};
 }
 
+// --- those that have no words of their own -----------------------------------------------------
+
+using RwLock = sync::RwLock<Tracked<int>>;
+
+Task<void> write_in(RwLock* lock) {
+  auto guard = co_await lock->write();
+  use(*guard);
+}
+Task<void> read_in(RwLock* lock, int* seen) {
+  const auto guard = co_await lock->read();
+  *seen = guard->read();
+}
+void rw_lock() {
+  Workers workers;
+  auto lock = std::make_unique<RwLock>(Tracked<int>());
+  int seen = -1;
+  bool wrote = false;
+  workers.spawn(write_in(lock.get())).detach();
+  workers.spawn(read_in(lock.get(), &seen)).detach();
+  threads([&] { workers.work(); }, [&] { workers.work(); },
+          [&] {
+            if (auto guard = lock->try_write()) {
+              use(*guard);
+              wrote = true;
+            }
+          });
+  check(lock->try_read()->read() == (wrote ? 2 : 1), "all have written");
+  check(seen >= 0 && seen <= 2, "it was read");
+}
+/// A writer that waits for a reader goes: the readers behind it need not wait for it any more.
+void rw_lock_writer_goes() {
+  Workers workers;
+  auto lock = std::make_unique<RwLock>(Tracked<int>());
+  auto held = std::make_optional(lock->try_read_owned());
+  int seen = -1;
+  auto writing = workers.spawn(write_in(lock.get()));
+  workers.spawn(read_in(lock.get(), &seen)).detach();
+  threads([&] { workers.work(); }, [&] { writing.abort(); }, [&] { held.reset(); });
+  const int written = lock->try_read()->read();
+  check(seen >= 0 && seen <= written, "it was read");
+}
+
+Task<void> meet(sync::Barrier* barrier, Tracked<int>* mine, Tracked<int>* other, int* leaders) {
+  mine->write(1);
+  const auto met = co_await barrier->wait();
+  check(other->read() == 1, "the other has arrived");
+  if (met.is_leader()) ++*leaders;
+}
+void barrier() {
+  Workers workers;
+  auto barrier = std::make_unique<sync::Barrier>(2);
+  Tracked<int> one, two;
+  int leaders = 0;
+  workers.spawn(meet(barrier.get(), &one, &two, &leaders)).detach();
+  workers.spawn(meet(barrier.get(), &two, &one, &leaders)).detach();
+  threads([&] { workers.work(); }, [&] { workers.work(); });
+  check(leaders == 1, "one of them leads");
+}
+
+Part locked() {
+  return {.files = {},
+          .cases = {{"rw lock", rw_lock, {.preemptions = 2}},
+                    {"rw lock: a writer goes", rw_lock_writer_goes, {.preemptions = 2}},
+                    {"barrier", barrier, {.preemptions = 3}}}};
+}
+
 // --- what is told
 // ----------------------------------------------------------------------------------
 
@@ -295,6 +363,7 @@ TEST_CASE("interleavings: mutex and semaphore") { check_cases(mutexes()); }
 TEST_CASE("interleavings: every order of mutex and semaphore is needed") {
   check_orders(mutexes());
 }
+TEST_CASE("interleavings: rw lock and barrier") { check_cases(locked()); }
 TEST_CASE("interleavings: notify, once cell and token") { check_cases(told()); }
 TEST_CASE("interleavings: every order of notify, once cell and token is needed") {
   check_orders(told());
