@@ -18,12 +18,15 @@ class [[nodiscard]] YieldNow final : public task::Waiter {
   void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
     suspend(awaiting);
     task::Header& task = branch_->task();
-    task.again |= branch_->is_arm() ? task::Header::kYielded
-                                    : task::Header::kYielded | task::Header::kRootYielded;
+    task.again |= task::Header::kYielded;
     poll_ = task.polls.load(std::memory_order_relaxed);
     // The worker queues the task again, and the root is asked in every poll. An arm has to be
     // named.
-    if (branch_->is_arm()) static_cast<void>(task.notify(branch_->id));
+    if (branch_->is_arm()) {
+      static_cast<void>(task.notify(branch_->id));
+    } else {
+      task.again |= task::Header::kRootYielded;
+    }
   }
   void await_resume() const noexcept {}
   [[nodiscard]] bool ready(bool) noexcept override {
