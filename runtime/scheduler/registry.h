@@ -20,7 +20,14 @@ namespace taskscope::runtime::scheduler {
 /// exactly once.
 class Registry {
  public:
-  static constexpr std::uint32_t kShards = 16;
+  static constexpr std::uint32_t kShards = 128;
+
+  /// The shard for the next of `spawned` tasks of a worker. Each worker has eight and changes
+  /// between them, so that another one that ends the tasks it took is mostly at another lock.
+  [[nodiscard]] static std::uint32_t shard_of(std::uint32_t worker,
+                                              std::uint64_t spawned) noexcept {
+    return 8 * worker + static_cast<std::uint32_t>(spawned / 64 % 8);
+  }
 
   enum class Entered : std::uint8_t { Yes, Closed, OutOfMemory };
   /// Enters a task into the shard `hint`.
@@ -117,7 +124,7 @@ class Registry {
   }
 
  private:
-  static constexpr std::uint32_t kBlock = 4096;
+  static constexpr std::uint32_t kBlock = 1024;
   // "No free slot" has to survive the shift that marks free slots.
   static constexpr std::uint32_t kNone = 0x7fffffff;
   using Slots = std::array<std::uintptr_t, kBlock>;

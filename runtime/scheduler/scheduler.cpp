@@ -459,8 +459,9 @@ void Scheduler::adopt(task::Header& task, const task::BodyOps& ops, const SpawnO
   }
   if (observe::wants(observe::Event::Task)) [[unlikely]]
     report_spawned(task);
-  const std::uint32_t shard =
-      worker != nullptr ? worker->index() : next_shard_.fetch_add(1, std::memory_order_relaxed);
+  const std::uint32_t shard = worker != nullptr
+                                  ? Registry::shard_of(worker->index(), worker->spawns.get())
+                                  : next_shard_.fetch_add(1, std::memory_order_relaxed);
   const auto entered = registry_.insert(task, shard);
   if (entered != Registry::Entered::Yes) {
     task.slot = ~0u;
