@@ -967,15 +967,20 @@ void tell_of_wake(const Header& task, BranchId branch, observe::ResourceId resou
   }
   observe::observer()->on_woken(woken, observe::read_ticks());
 }
+
+/// Apart, so that the usual way needs no frame.
+[[gnu::noinline]] void report_foreign_wake(const Header& task, BranchId branch,
+                                           observe::ResourceId resource) noexcept {
+  with_scheduler(task, [](scheduler::Scheduler& scheduler) { scheduler.count_foreign_wake(); });
+  if (observe::wants(observe::Event::Wake)) tell_of_wake(task, branch, resource);
+}
 }  // namespace
 
 void report_wake(Header& task, BranchId branch, observe::ResourceId resource) noexcept {
   const Context& here = context();
-  if (here.worker != nullptr && here.scheduler == task.scheduler) [[likely]] {
-    here.worker->wakes.add();
-  } else {
-    with_scheduler(task, [](scheduler::Scheduler& scheduler) { scheduler.count_foreign_wake(); });
-  }
+  if (here.worker == nullptr || here.scheduler != task.scheduler) [[unlikely]]
+    return report_foreign_wake(task, branch, resource);
+  here.worker->wakes.add();
   if (observe::wants(observe::Event::Wake)) [[unlikely]]
     tell_of_wake(task, branch, resource);
 }

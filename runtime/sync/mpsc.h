@@ -248,13 +248,18 @@ class Channel final : public ChannelCore {
       this->owner().freed(1, lock, batch);
       return true;
     }
-    void take_promised() noexcept {
+    [[gnu::noinline]] void take_promised() noexcept {
       if (!this->take_grant()) return;
-      task::WakeBatch batch;
-      std::unique_lock lock(this->owner().lock_);
-      --this->owner().promised_;
-      static_cast<void>(receive_now());
-      this->owner().freed(1, lock, batch);
+      Channel& channel = this->owner();
+      channel.lock_.lock();
+      --channel.promised_;
+      if (!channel.is_quiet_for_receiver()) [[unlikely]] {
+        static_cast<void>(receive_slowly());
+        return;
+      }
+      channel.set_queued(channel.queued() - 1);
+      message_.emplace(channel.ring_.pop());
+      channel.lock_.unlock();
     }
     bool receive_now() noexcept {
       if (this->owner().free_messages() == 0) return false;
