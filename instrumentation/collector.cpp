@@ -151,14 +151,17 @@ void Collector::run() {
 void Collector::attend_to_news() {
   if (const auto arrivals = server_->take_arrivals(); !arrivals.empty()) {
     // What was recorded before is not for those who come now.
-    if (is_watched())
-      pass();
-    else
+    const bool begins = !is_watched();
+    if (begins)
       begin_watching();
+    else
+      pass();
     const std::uint64_t since = ticks_now();
     for (const ConsumerId consumer : arrivals) server_->admit(consumer);
     demand_ = server_->demand();
     runtime::observe::set_mask(demand_.events);
+    // Some may have gone to sleep for the first time just before.
+    if (begins) reserve_for_workers(Which::All);
     is_watched_.store(true, std::memory_order_relaxed);
     publish_clock_rate();
     for (const ConsumerId consumer : arrivals) {
@@ -187,7 +190,7 @@ void Collector::attend_to_news() {
 void Collector::begin_watching() {
   producers_->fault_pages();
   producers_->unreserve();
-  reserve_for_workers();
+  reserve_for_workers(Which::All);
   producers_->stock(0, kSmallStock);
 
   // What threads wrote late, after the mask was cleared, belongs to nobody.
@@ -205,23 +208,39 @@ void Collector::begin_watching() {
   next_second_ = last_pass_ + std::chrono::seconds(1);
 }
 
-void Collector::reserve_for_workers() {
+/// Those of the visited workers that have no thread yet are `unstarted_` afterwards. A ring is
+/// reserved once at most: the thread may end, and its number stays with the worker.
+void Collector::reserve_for_workers(Which which) {
   struct Reserve final : runtime::observe::WorkerVisitor {
-    explicit Reserve(Producers& to) : producers(&to) {}
     void visit(const runtime::observe::WorkerView& view) override {
-      producers->reserve(view.tid, number(view.worker));
+      const std::uint32_t worker = number(view.worker);
+      if (which == Which::Unstarted &&
+          std::find(before.begin(), before.end(), worker) == before.end())
+        return;
+      if (view.tid == 0) {
+        unstarted.push_back(worker);
+      } else {
+        producers->reserve(view.tid, worker);
+      }
     }
-    Producers* producers;
-  } reserve(*producers_);
+    Which which = Which::All;
+    Producers* producers = nullptr;
+    std::vector<std::uint32_t> before, unstarted;
+  } reserve;
+  reserve.which = which;
+  reserve.producers = producers_;
+  reserve.before = std::move(unstarted_);
   for (auto* const inspector : inspectors_->all())
     inspectors_->with(inspector, [&](auto& i) { i.visit_workers(reserve); });
+  unstarted_ = std::move(reserve.unstarted);
 }
 
-/// A worker that began after the watching did, and went to sleep before it said anything, has a
-/// name all the same.
+/// A worker whose thread came after the watching began, and went to sleep before it said anything,
+/// has a name all the same.
 void Collector::announce_late_workers() {
+  if (unstarted_.empty()) return;
   const std::uint64_t since = ticks_now();
-  reserve_for_workers();
+  reserve_for_workers(Which::Unstarted);
   for (Producer& producer : Producers::slots()) {
     if (producer.state_.load(std::memory_order_acquire) == Producer::State::Reserved &&
         !producer.is_announced_)

@@ -52,7 +52,8 @@ class Collector {
   void attend_to_news();
   void begin_watching();
   void end_watching();
-  void reserve_for_workers();
+  enum class Which : std::uint8_t { All, Unstarted };
+  void reserve_for_workers(Which which);
   void announce_late_workers();
   void observe_from(ConsumerId consumer, std::uint64_t ticks);
   void announce(Producer& producer, ConsumerId to, std::uint64_t ticks);
@@ -94,6 +95,7 @@ class Collector {
   bool is_emitting_ = false;  // false: records are read and thrown away
   bool has_lost_ = false;     // since the last snapshot that followed a loss
   Dropped reported_without_producer_;
+  std::vector<std::uint32_t> unstarted_;  // workers without a thread when the watching began
   Clock::time_point release_at_ = Clock::time_point::max();
   Clock::time_point next_pass_{}, next_second_{}, next_sample_{}, next_stacks_{}, last_pass_{};
   Demand demand_;

@@ -1,8 +1,8 @@
 /// Who writes records: one Producer per thread that has something to say, from a fixed set.
 ///
 /// A thread takes its producer at its first record, without a lock or an allocation: one that the
-/// collector reserved for it by thread id (workers, known before anything is recorded), else one
-/// from stock (blocking and foreign threads). Where there is none the record is dropped and
+/// collector reserved for it by thread id (workers that were there when the watching began), else
+/// one from stock (blocking and foreign threads). Where there is none the record is dropped and
 /// counted. Rings are memory that is never unmapped, only given back to the kernel page by page
 /// while nobody watches: a thread that was held up in the middle of a record since then writes into
 /// empty pages, not into a hole.

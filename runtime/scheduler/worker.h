@@ -67,7 +67,6 @@ class Worker {
 
   static constexpr std::uint64_t kNotCarried = ~std::uint64_t{0} - 1;
 
-  /// Puts a task, or none, into the LIFO slot; returns what was there.
   [[nodiscard]] task::Header* pop() noexcept {
     task::Header* const task = alone_ ? queue_.pop_alone() : queue_.pop();
     // By the time it has its turn it is here: a task that waited long is in no cache, and one that

@@ -28,8 +28,12 @@ void JoinSetCore::add(std::unique_ptr<JoinMember> member) noexcept {
   JoinMember& added = *member.release();
   task::Header& task = added.task();
   if (task.state.has_join_waker()) task::awaited_twice();
-  task.completion = &added;
-  task.join_branch = task::Header::kCompletes;
+  // Who completed it may be reading the place still, for a wait that was abandoned since.
+  const bool is_over = task.state.is_complete();
+  if (!is_over) {
+    task.completion = &added;
+    task.join_branch = task::Header::kCompletes;
+  }
   {
     const std::lock_guard guard(lock_);
     added.next_ = running_;
@@ -37,7 +41,7 @@ void JoinSetCore::add(std::unique_ptr<JoinMember> member) noexcept {
     running_ = &added;
     ++running_count_;
   }
-  if (task.state.set_join_waker() == task::State::Joined::Complete) added.completed();
+  if (is_over || task.state.set_join_waker() == task::State::Joined::Complete) added.completed();
 }
 
 void JoinSetCore::abort_all() noexcept {

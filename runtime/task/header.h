@@ -119,7 +119,7 @@ class alignas(16) Header {
   TaskId id = TaskId::None;
   TaskId parent = TaskId::None;
   Site site;
-  Arm* arms = nullptr;  ///< live arms, newest first; owner of kRunning only
+  Arm* arms = nullptr;  ///< live arms, each before what it awaits (Group::link); owner of kRunning only
   union {
     Header* join_task =
         nullptr;             ///< the task that awaits this one; owned as State::kJoinWaker says

@@ -5,10 +5,13 @@
 #include <mutex>
 #include <optional>
 
+#include "taskscope/runtime/sync/join_set.h"
 #include "taskscope/runtime/sync/lock.h"
 #include "taskscope/runtime/sync/mutex.h"
 #include "taskscope/runtime/sync/oneshot.h"
+#include "taskscope/runtime/task/select.h"
 #include "taskscope/runtime/task/waker.h"
+#include "taskscope/runtime/task/yield.h"
 #include "taskscope/tests/runtime/interleave/workers.h"
 
 using namespace taskscope::interleave;
@@ -217,6 +220,23 @@ void join_handle() {
   check(got == 42, "the result has come");
 }
 
+Task<void> give_to_set(JoinHandle<int> handle, int* got) {
+  static_cast<void>(co_await select_biased(handle, yield_now()));
+  sync::JoinSet<int> set;
+  static_cast<void>(set.add(std::move(handle)));
+  auto joined = co_await set.join_next();
+  check(joined.has_value(), "the set has a task");
+  *got = joined->take();
+}
+/// A wait for a task is given up while the task ends, and a set takes the place of who waited.
+void join_set_takes_over() {
+  Workers workers;
+  int got = 0;
+  workers.spawn(give_to_set(workers.spawn(answer()), &got)).detach();
+  threads([&] { workers.work(); }, [&] { workers.work(); });
+  check(got == 42, "the result has come");
+}
+
 /// A thread waits in the place of a task; its header ends as soon as it was woken.
 void thread_locks() {
   auto mutex = std::make_unique<sync::Mutex<Tracked<int>>>(Tracked<int>());
@@ -257,7 +277,8 @@ Part wakers() {
                     {"a waker brings", waker_brings},
                     {"a waker brings to a poll for nothing", waker_brings_while_polled},
                     {"a waker outlives its task", waker_outlives},
-                    {"a task awaits another", join_handle, {.preemptions = 3}}}};
+                    {"a task awaits another", join_handle, {.preemptions = 3}},
+                    {"a set takes over", join_set_takes_over, {.preemptions = 2}}}};
 }
 
 }  // namespace

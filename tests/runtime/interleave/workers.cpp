@@ -46,6 +46,11 @@ void Workers::finish(Header& task) {
       task.free();
       break;
     case State::Ended::WakeJoiner: {
+      if (task.join_branch == Header::kCompletes) {
+        task.completion->completed();
+        task.drop_reference();
+        break;
+      }
       Header* joiner = task.join_task;
       const auto branch = task.join_branch;
       runtime::task::submit(branch != runtime::observe::BranchId::Root ? joiner->notify(branch)
