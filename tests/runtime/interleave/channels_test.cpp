@@ -53,19 +53,15 @@ void thread_sends() {
             sending.reset();
           });
 }
-Task<void> receive_end(mpsc::Receiver<Message> receiver, Tracked<int>* one, Tracked<int>* two) {
-  auto message = co_await receiver.recv();
-  check(!message.has_value(), "nothing was sent");
-  check(one->read() + two->read() == 2, "both were through");
-}
-/// The last of two senders to go closes the channel, and all that both have done is seen.
-void senders_go() {
+/// Two ends of a channel go on two threads, each of which has done something before. What `waits`
+/// makes waits for the last to go, and sees both.
+template <class End, class Waits>
+void both_go(End of_one, End of_two, Waits waits) {
   Workers workers;
-  auto [sender, receiver] = mpsc::unbounded_channel<Message>();
   Tracked<int> one, two;
-  workers.spawn(receive_end(std::move(receiver), &one, &two)).detach();
-  auto first = std::make_optional(std::move(sender));
-  auto second = first;
+  workers.spawn(waits(&one, &two)).detach();
+  auto first = std::make_optional(std::move(of_one));
+  auto second = std::make_optional(std::move(of_two));
   threads([&] { workers.work(); },
           [&] {
             one.write(1);
@@ -75,6 +71,20 @@ void senders_go() {
             two.write(1);
             second.reset();
           });
+}
+
+Task<void> receive_end(mpsc::Receiver<Message> receiver, Tracked<int>* one, Tracked<int>* two) {
+  auto message = co_await receiver.recv();
+  check(!message.has_value(), "nothing was sent");
+  check(one->read() + two->read() == 2, "both were through");
+}
+/// The last of two senders to go closes the channel, and all that both have done is seen.
+void senders_go() {
+  auto [sender, receiver] = mpsc::unbounded_channel<Message>();
+  auto second = sender;
+  both_go(std::move(sender), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
+    return receive_end(std::move(receiver), one, two);
+  });
 }
 /// What a sender did before it went is seen by who finds the channel ended without waiting.
 void end_is_seen() {
@@ -188,42 +198,22 @@ Task<void> see_end(watch::Receiver<int> receiver, Tracked<int>* one, Tracked<int
   check(one->read() + two->read() == 2, "both were through");
 }
 void watch_senders_go() {
-  Workers workers;
-  Tracked<int> one, two;
   auto [sender, receiver] = watch::channel<int>(0);
-  workers.spawn(see_end(std::move(receiver), &one, &two)).detach();
-  auto first = std::make_optional(std::move(sender));
-  auto second = first;
-  threads([&] { workers.work(); },
-          [&] {
-            one.write(1);
-            first.reset();
-          },
-          [&] {
-            two.write(1);
-            second.reset();
-          });
+  auto second = sender;
+  both_go(std::move(sender), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
+    return see_end(std::move(receiver), one, two);
+  });
 }
 Task<void> see_receivers_go(watch::Sender<int> sender, Tracked<int>* one, Tracked<int>* two) {
   co_await sender.closed();
   check(one->read() + two->read() == 2, "both were through");
 }
 void watch_receivers_go() {
-  Workers workers;
-  Tracked<int> one, two;
   auto [sender, receiver] = watch::channel<int>(0);
-  auto first = std::make_optional(std::move(receiver));
-  auto second = first;
-  workers.spawn(see_receivers_go(std::move(sender), &one, &two)).detach();
-  threads([&] { workers.work(); },
-          [&] {
-            one.write(1);
-            first.reset();
-          },
-          [&] {
-            two.write(1);
-            second.reset();
-          });
+  auto second = receiver;
+  both_go(std::move(receiver), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
+    return see_receivers_go(std::move(sender), one, two);
+  });
 }
 
 Part others() {
@@ -273,21 +263,11 @@ Task<void> hear_end(broadcast::Receiver<int> receiver, Tracked<int>* one, Tracke
   check(one->read() + two->read() == 2, "both were through");
 }
 void broadcast_senders_go() {
-  Workers workers;
-  Tracked<int> one, two;
   auto [sender, receiver] = broadcast::channel<int>(1);
-  workers.spawn(hear_end(std::move(receiver), &one, &two)).detach();
-  auto first = std::make_optional(std::move(sender));
-  auto second = first;
-  threads([&] { workers.work(); },
-          [&] {
-            one.write(1);
-            first.reset();
-          },
-          [&] {
-            two.write(1);
-            second.reset();
-          });
+  auto second = sender;
+  both_go(std::move(sender), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
+    return hear_end(std::move(receiver), one, two);
+  });
 }
 /// What a sender did before it went is seen by who finds the channel ended, or no sender counted,
 /// without waiting.
@@ -320,21 +300,11 @@ Task<void> hear_receivers_go(broadcast::Sender<int> sender, Tracked<int>* one, T
   check(one->read() + two->read() == 2, "both were through");
 }
 void broadcast_receivers_go() {
-  Workers workers;
-  Tracked<int> one, two;
   auto [sender, receiver] = broadcast::channel<int>(1);
-  auto first = std::make_optional(sender.subscribe());
-  auto second = std::make_optional(std::move(receiver));
-  workers.spawn(hear_receivers_go(std::move(sender), &one, &two)).detach();
-  threads([&] { workers.work(); },
-          [&] {
-            one.write(1);
-            first.reset();
-          },
-          [&] {
-            two.write(1);
-            second.reset();
-          });
+  auto second = sender.subscribe();
+  both_go(std::move(receiver), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
+    return hear_receivers_go(std::move(sender), one, two);
+  });
 }
 /// A weak sender becomes a strong one while the last strong one goes.
 void broadcast_upgrade() {
