@@ -29,6 +29,7 @@ constexpr milliseconds kShortestSleep{1}, kLongestSleep{50};
 /// A ring that was idle may fill at this rate from one moment to the next; a sleep is never so long
 /// that it would be full after it.
 constexpr double kFastestUnitsPerSecond = 20e6;
+constexpr auto kBetweenLosses = milliseconds(50);  // of one ring
 /// Rings kept for threads that come unannounced.
 constexpr std::size_t kSmallStock = 32;
 
@@ -279,6 +280,8 @@ void Collector::pass() {
       1e-4, std::chrono::duration<double>(began - std::exchange(last_pass_, began)).count());
   double fastest =
       kFastestUnitsPerSecond / 4 / static_cast<double>(producers_->worker_ring_units());
+  // All of them before anything newer is sent.
+  for (Producer& producer : Producers::slots()) tell_of_loss(producer, began);
   for (Producer& producer : Producers::slots()) {
     const std::size_t units = drain(producer);
     if (units == 0) continue;
@@ -325,6 +328,18 @@ void Collector::each_second() {
   }
   if (std::exchange(has_lost_, false))
     census_->request(ConsumerId::Everybody, {.waits = true, .stacks = false});
+}
+
+/// Soon after it began: who reads the stream takes a task for stuck when nothing more is heard of
+/// it.
+void Collector::tell_of_loss(Producer& producer, Clock::time_point now) {
+  if (producer.state_.load(std::memory_order_acquire) != Producer::State::Owned ||
+      now - producer.loss_told_ < kBetweenLosses)
+    return;
+  const Dropped dropped = producer.dropped_.read();
+  if (dropped == producer.reported_) return;
+  producer.loss_told_ = now;
+  report_loss(producer, dropped, producer.last_ticks_, ticks_now());
 }
 
 std::size_t Collector::drain(Producer& producer) {

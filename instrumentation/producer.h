@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -120,11 +121,12 @@ class Producer {
   EventRing* offered_ = nullptr;               // what next_ was set to
   std::uint64_t id_ = 0;  // of this life of the slot; names the ring in the stream
   std::uint32_t worker_ = 0;
-  std::uint64_t polled_ = 0;      // the task being polled at draining_'s head
-  std::uint64_t last_ticks_ = 0;  // of the last record
-  Dropped reported_;              // of dropped_, what the stream was told
-  bool is_named_ = false;         // thread_name_ was read
-  bool is_announced_ = false;     // the stream says from when on it is complete
+  std::uint64_t polled_ = 0;                           // the task being polled at draining_'s head
+  std::uint64_t last_ticks_ = 0;                       // of the last record
+  Dropped reported_;                                   // of dropped_, what the stream was told
+  std::chrono::steady_clock::time_point loss_told_{};  // when that was, of a loss under way
+  bool is_named_ = false;                              // thread_name_ was read
+  bool is_announced_ = false;  // the stream says from when on it is complete
   char thread_name_[16] = {};
 };
 

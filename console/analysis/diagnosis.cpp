@@ -70,8 +70,10 @@ void Diagnosis::look_now(const Model& model) {
 Findings Diagnosis::confirmed_jams(const Model& model) {
   const auto now = model.now_ns();
   unconfirmed_ = false;
-  const bool doubtful =
-      model.lost_until() != 0 && now - model.clock().ns(model.lost_until()) < kAfterLossNs;
+  const auto is_recent = [&](std::uint64_t ticks) {
+    return ticks != 0 && now - model.clock().ns(ticks) < kAfterLossNs;
+  };
+  const bool doubtful = is_recent(model.lost_until()) || is_recent(model.behind_until());
   if (!model.complete() || doubtful) {
     stuck_.clear();
     Findings kept;

@@ -114,7 +114,7 @@ class Search {
     node_of_slot_.assign(tasks.slots(), kNone);
     for (std::uint32_t slot = 0; slot < tasks.slots(); ++slot) {
       const Task* task = tasks.at(slot);
-      if (task == nullptr || task->state != TaskState::Idle || !task->alive() ||
+      if (task == nullptr || task->state != TaskState::Idle || !task->alive() || task->granted ||
           task->placeholder || task->kind == protocol::TaskKind::Blocking || task->waits.empty())
         continue;
       // Most wait for one thing outside; their group knows it without a look at the wait.

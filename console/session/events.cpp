@@ -33,7 +33,10 @@ void Model::apply_event(std::uint32_t lane_index, const protocol::Events& chunk,
                         const Event& event) {
   LaneWork& work = *work_[lane_index];
   Lane& lane = *lanes_[lane_index];
-  if (event.ticks < merge_->applied) ++totals_.late;
+  if (event.ticks < merge_->applied) {
+    ++totals_.late;
+    behind_until_ = merge_->seen;
+  }
   ++totals_.events;
   switch (event.kind) {
     case EventKind::TaskSpawned:
@@ -465,6 +468,16 @@ void Model::on_acquired(const Event& event) {
   Resource* resource =
       resource_for(event.other, static_cast<protocol::ResourceKind>(event.resource_kind));
   if (resource == nullptr) return;
+  // Who hands a lock over tells of it before it wakes, and may lose its processor in between.
+  if (const auto slot = tasks_.slot_of(event.task); slot != kNone) {
+    Task& row = tasks_.task(slot);
+    const auto is_for_it = [&](const Wait& wait) {
+      return wait.other == event.other && !waits_for_task(wait.op);
+    };
+    if (row.state == TaskState::Idle && event.ticks >= row.state_since &&
+        std::any_of(row.waits.begin(), row.waits.end(), is_for_it))
+      row.granted = true;
+  }
   auto& holders = resource->holders;
   // Its last holder has let go of it, whatever was read or lost of that.
   if (resource->kind == protocol::ResourceKind::Mutex) holders.clear();

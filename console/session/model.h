@@ -181,6 +181,9 @@ class Model {
   [[nodiscard]] bool complete() const noexcept { return walk_begin_ >= lost_until_; }
   /// Ticks of the end of the latest loss; 0: none.
   [[nodiscard]] std::uint64_t lost_until() const noexcept { return lost_until_; }
+  /// What was new when a record came last that others of later times had overtaken; 0: never. Who
+  /// reads the rings is behind then, and what the model says of now may be long over.
+  [[nodiscard]] std::uint64_t behind_until() const noexcept { return behind_until_; }
   [[nodiscard]] bool ended() const noexcept { return ended_; }
   [[nodiscard]] bool dead() const noexcept { return dead_; }
   [[nodiscard]] const std::string& end_reason() const noexcept { return end_reason_; }
@@ -310,6 +313,7 @@ class Model {
   std::array<std::pair<std::uint64_t, std::uint16_t>, 256> wait_kind_cache_{};
   bool waits_unsorted_ = false;
   std::uint64_t lost_until_ = 0;  // ticks: the end of the latest loss
+  std::uint64_t behind_until_ = 0;
   std::uint64_t walk_begin_ = 0;  // ticks: of the last walk that completed
   std::uint64_t now_ = 0, begin_ = 0, revision_ = 0, snapshots_completed_ = 0;
   bool ended_ = false, dead_ = false;

@@ -181,6 +181,7 @@ void TaskTable::set_state(std::uint32_t slot, protocol::TaskState state, std::ui
   ++group.by_state[static_cast<std::size_t>(state)];
   row.state = state;
   row.state_since = ticks;
+  row.granted = false;
   if (state == protocol::TaskState::Idle) {
     link(in_call_waits_, group.longest_waiting, group.last_waiting, slot);
     row.in_lists_ = true;

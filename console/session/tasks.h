@@ -62,6 +62,7 @@ struct Task {
                                    ///< polls complete, durations from the attach on
   bool vanished = false;           ///< finished without a record: a completed walk did not find it
   bool counts_incomplete = false;  ///< records of it were lost
+  bool granted = false;            ///< while Idle: has what it waits for; its wake is to come
 
  private:
   friend class TaskTable;
