@@ -590,6 +590,33 @@ TEST_CASE("diagnosis: a lock that moves among its waiters is never stuck") {
   }
 }
 
+TEST_CASE("diagnosis: who was handed a lock is not stuck, however late its wake is heard of") {
+  System system;
+  system.task(11, {leaf(WaitOp::Lock, 1)});
+  system.task(12, {leaf(WaitOp::Lock, 1)});
+  system.resource(1, ResourceKind::Mutex, {});
+  system.walked();
+  analysis::Diagnosis diagnosis;
+  system.event(30, protocol::EventKind::ResourceAcquired, 11, 1, 1, ResourceKind::Mutex);
+  for (std::uint64_t ms = 40; ms < 1000; ms += 50) {
+    system.now(ms);
+    diagnosis.look(system.model);
+  }
+  CHECK(diagnosis.active().empty());
+  CHECK(diagnosis.past().empty());
+
+  // Now it holds the lock, and waits for it once more.
+  system.event(1000, protocol::EventKind::Woken, 11);
+  system.poll(1010, 11, WaitOp::Lock, 1, ResourceKind::Mutex);
+  for (std::uint64_t ms = 1050; ms < 2000; ms += 50) {
+    system.now(ms);
+    diagnosis.look(system.model);
+  }
+  REQUIRE_FALSE(diagnosis.active().empty());
+  CHECK(diagnosis.active()[0].kind == FindingKind::Deadlock);
+  CHECK(diagnosis.active()[0].tasks == Ids{11});
+}
+
 TEST_CASE("diagnosis: of those stuck behind, each is named when it is confirmed") {
   System system;
   ring_of_three(system, true);
