@@ -22,8 +22,9 @@ class Registry {
  public:
   static constexpr std::uint32_t kShards = 128;
 
-  /// The shard for the next of `spawned` tasks of a worker. Each worker has eight, its own up to
-  /// the sixteenth, and changes between them, so that another one that ends the tasks it took is mostly at another lock.
+  /// The shard for a worker's next task after `spawned`. Up to sixteen workers have eight each,
+  /// more share them. They change between them, so that who ends a stolen task is mostly at another
+  /// lock.
   [[nodiscard]] static std::uint32_t shard_of(std::uint32_t worker,
                                               std::uint64_t spawned) noexcept {
     return 8 * worker + static_cast<std::uint32_t>(spawned / 64 % 8);

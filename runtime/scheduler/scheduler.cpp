@@ -710,28 +710,7 @@ void Scheduler::finish(task::Header& task, observe::Ticks now) noexcept {
     if (is_call(task)) calls_finished_.fetch_add(1, std::memory_order_relaxed);
   }
   if (task.slot != ~0u) registry_.remove(task);
-  switch (task.state.to_complete()) {
-    case task::State::Ended::Kept:
-      return;
-    case task::State::Ended::Unreferenced:
-      task.free();
-      return;
-    case task::State::Ended::WakeJoiner:
-      break;
-  }
-  if (task.join_branch == task::Header::kCompletes) {
-    task.completion->completed();
-  } else {
-    task::Header* joiner = task.join_task;
-    const auto branch = task.join_branch;
-    task::report_wake(*joiner, branch, observe::ResourceId::None);
-    // Its root is asked in every poll; an arm has to be named.
-    task::submit(branch != observe::BranchId::Root ? joiner->notify(branch)
-                 : joiner->state.to_scheduled()    ? joiner
-                                                   : nullptr);
-    joiner->drop_reference();
-  }
-  task.drop_reference();
+  task::complete(task);
 }
 
 void Scheduler::report_finished(task::Header& task, observe::Ticks now) noexcept {

@@ -224,13 +224,7 @@ class Channel final : public ChannelCore {
       // Where nothing seems to be, await_suspend looks again, under the lock that it takes anyway.
       if (channel.queued() == 0) return false;
       channel.lock_.lock();
-      if (channel.is_quiet_for_receiver()) [[likely]] {
-        channel.set_queued(channel.queued() - 1);
-        message_.emplace(channel.ring_.pop());
-        channel.lock_.unlock();
-        return true;
-      }
-      return receive_slowly();
+      return receive_quietly() || receive_slowly();
     }
     [[nodiscard]] std::optional<T> await_resume() noexcept {
       if (this->is_open()) take_promised();
@@ -240,6 +234,15 @@ class Channel final : public ChannelCore {
    private:
     friend Receiver<T>;
     using ReceivingBase::ReceivingBase;
+    /// Locked before. False, and locked still: there is more to do than to take a message.
+    [[gnu::always_inline]] inline bool receive_quietly() noexcept {
+      Channel& channel = this->owner();
+      if (!channel.is_quiet_for_receiver()) [[unlikely]]
+        return false;
+      message_.emplace(channel.pop());
+      channel.lock_.unlock();
+      return true;
+    }
     /// Locked before; somebody waits, or nothing is there.
     [[gnu::noinline]] bool receive_slowly() noexcept {
       task::WakeBatch batch;
@@ -250,16 +253,9 @@ class Channel final : public ChannelCore {
     }
     [[gnu::noinline]] void take_promised() noexcept {
       if (!this->take_grant()) return;
-      Channel& channel = this->owner();
-      channel.lock_.lock();
-      --channel.promised_;
-      if (!channel.is_quiet_for_receiver()) [[unlikely]] {
-        static_cast<void>(receive_slowly());
-        return;
-      }
-      channel.set_queued(channel.queued() - 1);
-      message_.emplace(channel.ring_.pop());
-      channel.lock_.unlock();
+      this->owner().lock_.lock();
+      --this->owner().promised_;
+      static_cast<void>(receive_quietly() || receive_slowly());
     }
     bool receive_now() noexcept {
       if (this->owner().free_messages() == 0) return false;

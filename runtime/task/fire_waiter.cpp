@@ -9,9 +9,7 @@ Header* FireWaiter::fire(observe::ResourceId resource) noexcept {
   // only waits for kFired.
   phase_.store(kFiring, std::memory_order_relaxed);
   report_wake(task, branch_->id, resource);
-  Header* queued = branch_->is_arm()           ? task.notify(branch_->id)
-                   : task.state.to_scheduled() ? &task
-                                               : nullptr;
+  Header* const queued = task.wake(branch_->id);
   // Release: pairs with the acquires of fired(); what the waker handed over is seen, and this
   // thread is done with the task and the waiter.
   phase_.store(kFired, std::memory_order_release);

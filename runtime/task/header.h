@@ -119,7 +119,7 @@ class alignas(16) Header {
   TaskId id = TaskId::None;
   TaskId parent = TaskId::None;
   Site site;
-  Arm* arms = nullptr;  ///< live arms, each before what it awaits (Group::link); owner of kRunning only
+  Arm* arms = nullptr;  ///< live ones, in the order of Group::link; owner of kRunning only
   union {
     Header* join_task =
         nullptr;             ///< the task that awaits this one; owned as State::kJoinWaker says
@@ -175,6 +175,12 @@ class alignas(16) Header {
     // Release: pairs with the acquire exchange in the poll; what the waker wrote is seen with the
     // bit.
     ready.fetch_or(bit_of(branch), std::memory_order_release);
+    return state.to_scheduled() ? this : nullptr;
+  }
+  /// The same where an arm is named only: the root is asked in every poll.
+  [[nodiscard]] Header* wake(BranchId branch) noexcept {
+    if (branch != BranchId::Root) [[unlikely]]
+      return notify(branch);
     return state.to_scheduled() ? this : nullptr;
   }
   [[nodiscard]] static std::uint32_t bit_of(BranchId branch) noexcept {

@@ -53,59 +53,57 @@ void thread_sends() {
             sending.reset();
           });
 }
-/// Two ends of a channel go on two threads, each of which has done something before. What `waits`
-/// makes waits for the last to go, and sees both.
-template <class End, class Waits>
-void both_go(End of_one, End of_two, Waits waits) {
-  Workers workers;
+/// What two threads did before each let go of its end of a channel.
+struct Done {
   Tracked<int> one, two;
-  workers.spawn(waits(&one, &two)).detach();
+  void is_seen() { check(one.read() + two.read() == 2, "both were through"); }
+};
+/// Two ends go, each on a thread of its own; `looks` run beside them.
+template <class End, class... Looks>
+void both_go(Done& done, End of_one, End of_two, Looks... looks) {
   auto first = std::make_optional(std::move(of_one));
   auto second = std::make_optional(std::move(of_two));
-  threads([&] { workers.work(); },
-          [&] {
-            one.write(1);
-            first.reset();
-          },
-          [&] {
-            two.write(1);
-            second.reset();
-          });
+  threads(
+      looks...,
+      [&] {
+        done.one.write(1);
+        first.reset();
+      },
+      [&] {
+        done.two.write(1);
+        second.reset();
+      });
+}
+/// A task, made by `waits`, waits for the last to go, and sees what both did.
+template <class End, class Waits>
+void is_told(End of_one, End of_two, Waits waits) {
+  Workers workers;
+  Done done;
+  workers.spawn(waits(&done)).detach();
+  both_go(done, std::move(of_one), std::move(of_two), [&] { workers.work(); });
 }
 
-Task<void> receive_end(mpsc::Receiver<Message> receiver, Tracked<int>* one, Tracked<int>* two) {
+Task<void> receive_end(mpsc::Receiver<Message> receiver, Done* done) {
   auto message = co_await receiver.recv();
   check(!message.has_value(), "nothing was sent");
-  check(one->read() + two->read() == 2, "both were through");
+  done->is_seen();
 }
 /// The last of two senders to go closes the channel, and all that both have done is seen.
 void senders_go() {
   auto [sender, receiver] = mpsc::unbounded_channel<Message>();
   auto second = sender;
-  both_go(std::move(sender), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
-    return receive_end(std::move(receiver), one, two);
-  });
+  is_told(std::move(sender), std::move(second),
+          [&](Done* done) { return receive_end(std::move(receiver), done); });
 }
 /// What a sender did before it went is seen by who finds the channel ended without waiting.
 void end_is_seen() {
   auto [sender, receiver] = mpsc::unbounded_channel<Message>();
-  auto first = std::make_optional(std::move(sender));
-  auto second = first;
-  Tracked<int> one, two;
-  threads(
-      [&] {
-        one.write(1);
-        first.reset();
-      },
-      [&] {
-        two.write(1);
-        second.reset();
-      },
-      [&] {
-        const auto got = receiver.try_recv();
-        if (!got.has_value() && got.error() == mpsc::TryRecvError::Disconnected)
-          check(one.read() + two.read() == 2, "both were through");
-      });
+  auto second = sender;
+  Done done;
+  both_go(done, std::move(sender), std::move(second), [&] {
+    const auto got = receiver.try_recv();
+    if (!got.has_value() && got.error() == mpsc::TryRecvError::Disconnected) done.is_seen();
+  });
 }
 /// One place: the sender waits for the receiver and the receiver for the sender.
 void bounded() {
@@ -192,28 +190,26 @@ void watched() {
           });
 }
 
-Task<void> see_end(watch::Receiver<int> receiver, Tracked<int>* one, Tracked<int>* two) {
+Task<void> see_end(watch::Receiver<int> receiver, Done* done) {
   const auto changed = co_await receiver.changed();
   check(!changed.has_value(), "nothing was sent");
-  check(one->read() + two->read() == 2, "both were through");
+  done->is_seen();
 }
 void watch_senders_go() {
   auto [sender, receiver] = watch::channel<int>(0);
   auto second = sender;
-  both_go(std::move(sender), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
-    return see_end(std::move(receiver), one, two);
-  });
+  is_told(std::move(sender), std::move(second),
+          [&](Done* done) { return see_end(std::move(receiver), done); });
 }
-Task<void> see_receivers_go(watch::Sender<int> sender, Tracked<int>* one, Tracked<int>* two) {
+Task<void> see_receivers_go(watch::Sender<int> sender, Done* done) {
   co_await sender.closed();
-  check(one->read() + two->read() == 2, "both were through");
+  done->is_seen();
 }
 void watch_receivers_go() {
   auto [sender, receiver] = watch::channel<int>(0);
   auto second = receiver;
-  both_go(std::move(receiver), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
-    return see_receivers_go(std::move(sender), one, two);
-  });
+  is_told(std::move(receiver), std::move(second),
+          [&](Done* done) { return see_receivers_go(std::move(sender), done); });
 }
 
 Part others() {
@@ -257,54 +253,43 @@ void broadcast_sends() {
             sending.reset();
           });
 }
-Task<void> hear_end(broadcast::Receiver<int> receiver, Tracked<int>* one, Tracked<int>* two) {
+Task<void> hear_end(broadcast::Receiver<int> receiver, Done* done) {
   const auto got = co_await receiver.recv();
   check(!got.has_value(), "nothing was sent");
-  check(one->read() + two->read() == 2, "both were through");
+  done->is_seen();
 }
 void broadcast_senders_go() {
   auto [sender, receiver] = broadcast::channel<int>(1);
   auto second = sender;
-  both_go(std::move(sender), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
-    return hear_end(std::move(receiver), one, two);
-  });
+  is_told(std::move(sender), std::move(second),
+          [&](Done* done) { return hear_end(std::move(receiver), done); });
 }
 /// What a sender did before it went is seen by who finds the channel ended, or no sender counted,
 /// without waiting.
 void broadcast_end_is_seen() {
   auto [sender, receiver] = broadcast::channel<int>(1);
   const auto weak = sender.downgrade();
-  auto first = std::make_optional(std::move(sender));
-  auto second = first;
-  Tracked<int> one, two;
-  threads(
-      [&] {
-        one.write(1);
-        first.reset();
-      },
-      [&] {
-        two.write(1);
-        second.reset();
-      },
+  auto second = sender;
+  Done done;
+  both_go(
+      done, std::move(sender), std::move(second),
       [&] {
         const auto got = receiver.try_recv();
-        if (!got.has_value() && is_closed(got.error()))
-          check(one.read() + two.read() == 2, "both were through");
+        if (!got.has_value() && is_closed(got.error())) done.is_seen();
       },
       [&] {
-        if (weak.strong_count() == 0) check(one.read() + two.read() == 2, "both were through");
+        if (weak.strong_count() == 0) done.is_seen();
       });
 }
-Task<void> hear_receivers_go(broadcast::Sender<int> sender, Tracked<int>* one, Tracked<int>* two) {
+Task<void> hear_receivers_go(broadcast::Sender<int> sender, Done* done) {
   co_await sender.closed();
-  check(one->read() + two->read() == 2, "both were through");
+  done->is_seen();
 }
 void broadcast_receivers_go() {
   auto [sender, receiver] = broadcast::channel<int>(1);
   auto second = sender.subscribe();
-  both_go(std::move(receiver), std::move(second), [&](Tracked<int>* one, Tracked<int>* two) {
-    return hear_receivers_go(std::move(sender), one, two);
-  });
+  is_told(std::move(receiver), std::move(second),
+          [&](Done* done) { return hear_receivers_go(std::move(sender), done); });
 }
 /// A weak sender becomes a strong one while the last strong one goes.
 void broadcast_upgrade() {

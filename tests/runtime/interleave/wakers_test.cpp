@@ -211,15 +211,7 @@ void waker_outlives() {
 
 Task<int> answer() { co_return 42; }
 Task<void> join_it(JoinHandle<int> handle, int* got) { *got = co_await std::move(handle); }
-/// Two workers: one task awaits the other.
-void join_handle() {
-  Workers workers;
-  int got = 0;
-  workers.spawn(join_it(workers.spawn(answer()), &got)).detach();
-  threads([&] { workers.work(); }, [&] { workers.work(); });
-  check(got == 42, "the result has come");
-}
-
+/// The wait for a task is given up, maybe while it ends, and a set takes the place of who waited.
 Task<void> give_to_set(JoinHandle<int> handle, int* got) {
   static_cast<void>(co_await select_biased(handle, yield_now()));
   sync::JoinSet<int> set;
@@ -228,11 +220,12 @@ Task<void> give_to_set(JoinHandle<int> handle, int* got) {
   check(joined.has_value(), "the set has a task");
   *got = joined->take();
 }
-/// A wait for a task is given up while the task ends, and a set takes the place of who waited.
-void join_set_takes_over() {
+/// Two workers: one task awaits the other.
+template <Task<void> (*kAwaits)(JoinHandle<int>, int*)>
+void answered() {
   Workers workers;
   int got = 0;
-  workers.spawn(give_to_set(workers.spawn(answer()), &got)).detach();
+  workers.spawn(kAwaits(workers.spawn(answer()), &got)).detach();
   threads([&] { workers.work(); }, [&] { workers.work(); });
   check(got == 42, "the result has come");
 }
@@ -277,8 +270,8 @@ Part wakers() {
                     {"a waker brings", waker_brings},
                     {"a waker brings to a poll for nothing", waker_brings_while_polled},
                     {"a waker outlives its task", waker_outlives},
-                    {"a task awaits another", join_handle, {.preemptions = 3}},
-                    {"a set takes over", join_set_takes_over, {.preemptions = 2}}}};
+                    {"a task awaits another", answered<join_it>, {.preemptions = 3}},
+                    {"a set takes over", answered<give_to_set>, {.preemptions = 2}}}};
 }
 
 }  // namespace

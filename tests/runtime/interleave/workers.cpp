@@ -39,28 +39,7 @@ void Workers::work() {
 }
 
 void Workers::finish(Header& task) {
-  switch (task.state.to_complete()) {
-    case State::Ended::Kept:
-      break;
-    case State::Ended::Unreferenced:
-      task.free();
-      break;
-    case State::Ended::WakeJoiner: {
-      if (task.join_branch == Header::kCompletes) {
-        task.completion->completed();
-        task.drop_reference();
-        break;
-      }
-      Header* joiner = task.join_task;
-      const auto branch = task.join_branch;
-      runtime::task::submit(branch != runtime::observe::BranchId::Root ? joiner->notify(branch)
-                            : joiner->state.to_scheduled()             ? joiner
-                                                                       : nullptr);
-      joiner->drop_reference();
-      task.drop_reference();
-      break;
-    }
-  }
+  runtime::task::complete(task);
   if (--alive_ == 0) queue_.close();
 }
 
