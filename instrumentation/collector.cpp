@@ -280,8 +280,7 @@ void Collector::pass() {
       1e-4, std::chrono::duration<double>(began - std::exchange(last_pass_, began)).count());
   double fastest =
       kFastestUnitsPerSecond / 4 / static_cast<double>(producers_->worker_ring_units());
-  // All of them before anything newer is sent.
-  for (Producer& producer : Producers::slots()) tell_of_loss(producer, began);
+  tell_of_losses(kBetweenLosses);  // before anything newer is sent
   for (Producer& producer : Producers::slots()) {
     const std::size_t units = drain(producer);
     if (units == 0) continue;
@@ -311,11 +310,7 @@ void Collector::pass() {
 void Collector::each_second() {
   publish_clock_point();
   announce_late_workers();
-  for (Producer& producer : Producers::slots()) {
-    const auto state = producer.state_.load(std::memory_order_acquire);
-    if (state == Producer::State::Owned || state == Producer::State::Closed)
-      report_loss(producer, producer.dropped_.read(), producer.last_ticks_, ticks_now());
-  }
+  tell_of_losses({});
   const Dropped without = Producers::dropped_without_producer();
   if (const Dropped lost = without - reported_without_producer_; lost.events != 0) {
     reported_without_producer_ = without;
@@ -330,16 +325,18 @@ void Collector::each_second() {
     census_->request(ConsumerId::Everybody, {.waits = true, .stacks = false});
 }
 
-/// Soon after it began: who reads the stream takes a task for stuck when nothing more is heard of
-/// it.
-void Collector::tell_of_loss(Producer& producer, Clock::time_point now) {
-  if (producer.state_.load(std::memory_order_acquire) != Producer::State::Owned ||
-      now - producer.loss_told_ < kBetweenLosses)
-    return;
-  const Dropped dropped = producer.dropped_.read();
-  if (dropped == producer.reported_) return;
-  producer.loss_told_ = now;
-  report_loss(producer, dropped, producer.last_ticks_, ticks_now());
+/// Of rings that lose, but for those of which was told less than `between` ago. Soon after it
+/// began: who reads the stream takes a task for stuck when nothing more is heard of it.
+void Collector::tell_of_losses(Clock::duration between) {
+  const auto now = Clock::now();
+  for (Producer& producer : Producers::slots()) {
+    const auto state = producer.state_.load(std::memory_order_acquire);
+    if (state != Producer::State::Owned && state != Producer::State::Closed) continue;
+    const Dropped dropped = producer.dropped_.read();
+    if (dropped == producer.reported_ || now - producer.loss_told_ < between) continue;
+    producer.loss_told_ = now;
+    report_loss(producer, dropped, producer.last_ticks_, ticks_now());
+  }
 }
 
 std::size_t Collector::drain(Producer& producer) {

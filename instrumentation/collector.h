@@ -58,7 +58,7 @@ class Collector {
   void observe_from(ConsumerId consumer, std::uint64_t ticks);
   void announce(Producer& producer, ConsumerId to, std::uint64_t ticks);
   void pass();
-  void tell_of_loss(Producer& producer, Clock::time_point now);
+  void tell_of_losses(Clock::duration between);
   void each_second();
 
   /// Packs what is in the producer's rings; returns how many units that were.
