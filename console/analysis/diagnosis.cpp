@@ -14,7 +14,7 @@ using session::Model;
 
 constexpr std::int64_t kLookEveryNs = 250'000'000, kConfirmNs = 100'000'000;
 constexpr std::int64_t kLookNsAWork = 200;  // between two looks, for each 30 ns that one takes
-constexpr std::int64_t kAfterLossNs = 1'500'000'000;  // losses are told once a second
+constexpr std::int64_t kAfterLossNs = 1'500'000'000;  // walks come once a second
 constexpr std::int64_t kSameAgainNs = 1'000'000'000;  // gone for less, it was never gone
 constexpr std::size_t kPast = 1000;
 

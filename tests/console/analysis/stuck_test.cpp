@@ -91,7 +91,7 @@ class System {
   }
   void event(std::uint64_t ms, protocol::EventKind kind, std::uint64_t task,
              std::uint64_t other = 0, std::uint8_t detail = 0,
-             ResourceKind resource_kind = ResourceKind::Other) {
+             ResourceKind resource_kind = ResourceKind::Other, std::uint32_t worker = 1) {
     protocol::Event event;
     event.kind = kind;
     event.ticks = ms * kMs;
@@ -101,7 +101,7 @@ class System {
     event.resource_kind = static_cast<std::uint8_t>(resource_kind);
     event.site = 1;
     protocol::Events run;
-    run.ring = run.worker = 1;
+    run.ring = run.worker = worker;
     run.events.push_back(event);
     model.apply(run);
     model.flush();
@@ -654,6 +654,29 @@ TEST_CASE("diagnosis: after a loss nobody is called stuck before a walk and a wh
     diagnosis.look(system.model);
   }
   CHECK(diagnosis.active().empty());
+}
+
+TEST_CASE("diagnosis: while a ring is read late nobody is called stuck") {
+  System system;
+  ring_of_three(system, true);
+  system.walked();
+  analysis::Diagnosis diagnosis;
+  const auto parked = [&](std::uint64_t ms, std::uint32_t worker) {
+    system.event(ms, protocol::EventKind::WorkerParked, 0, 0, 0, ResourceKind::Other, worker);
+  };
+  for (std::uint64_t ms = 20; ms < 1000; ms += 40) {
+    parked(ms, 1);
+    parked(ms - 10, 2);
+    diagnosis.look(system.model);
+    REQUIRE(diagnosis.active().empty());
+  }
+  for (std::uint64_t ms = 1000; ms < 4000; ms += 50) {
+    system.now(ms);
+    diagnosis.look(system.model);
+    // A second and a half after the last that came late, and no sooner, it may be named.
+    if (ms < 2480) REQUIRE(diagnosis.active().empty());
+  }
+  CHECK(diagnosis.active().size() == 1);
 }
 
 // --- the graph to draw
