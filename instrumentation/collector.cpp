@@ -29,7 +29,8 @@ constexpr milliseconds kShortestSleep{1}, kLongestSleep{50};
 /// A ring that was idle may fill at this rate from one moment to the next; a sleep is never so long
 /// that it would be full after it.
 constexpr double kFastestUnitsPerSecond = 20e6;
-constexpr auto kBetweenLosses = milliseconds(50);  // of one ring
+/// Of one ring. What tells of losses is kept for who does not read.
+constexpr std::chrono::seconds kBetweenLosses{1};
 /// Rings kept for threads that come unannounced.
 constexpr std::size_t kSmallStock = 32;
 
@@ -142,6 +143,7 @@ void Collector::run() {
   if (!is_watched()) return;
   runtime::observe::set_mask(0);
   pass();
+  tell_of_losses({});
   each_second();
   sample();
   is_watched_.store(false, std::memory_order_relaxed);
@@ -310,7 +312,6 @@ void Collector::pass() {
 void Collector::each_second() {
   publish_clock_point();
   announce_late_workers();
-  tell_of_losses({});
   const Dropped without = Producers::dropped_without_producer();
   if (const Dropped lost = without - reported_without_producer_; lost.events != 0) {
     reported_without_producer_ = without;
@@ -325,8 +326,8 @@ void Collector::each_second() {
     census_->request(ConsumerId::Everybody, {.waits = true, .stacks = false});
 }
 
-/// Of rings that lose, but for those of which was told less than `between` ago. Soon after it
-/// began: who reads the stream takes a task for stuck when nothing more is heard of it.
+/// Of the rings of which nothing was told for `between`: at once when a loss begins, as who reads
+/// the stream takes a task for stuck when nothing more is heard of it.
 void Collector::tell_of_losses(Clock::duration between) {
   const auto now = Clock::now();
   for (Producer& producer : Producers::slots()) {
